@@ -1,0 +1,76 @@
+//! Requests and responses as attributes of the HTTP semantic conventions.
+//!
+//! Names and types are those of the [HTTP spans] of semantic conventions 1.44.0, all of them stable.
+//!
+//! [HTTP spans]: https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md
+
+mod failure;
+mod host;
+mod method;
+mod options;
+mod query;
+mod shared;
+
+pub(crate) use self::failure::{failure_of, status_failure};
+pub(crate) use self::host::HostAndPort;
+pub(crate) use self::options::AttributeOptions;
+pub(crate) use self::query::redacted;
+pub(crate) use self::shared::{shared, shared_display};
+
+use http::{StatusCode, Version};
+use opentelemetry::KeyValue;
+
+/// How many bytes of a path, a query, a URL or a user agent are kept by default: 2,048, as Tempo
+/// does. The OpenTelemetry SDK itself never shortens a value.
+pub const DEFAULT_VALUE_LIMIT_BYTES: usize = 2048;
+
+/// The query keys whose values are replaced by `REDACTED` by default.
+///
+/// The list of semantic conventions 1.44.0 and the two that were on it before and are again after.
+pub const DEFAULT_REDACTED_QUERY_KEYS: &[&str] = &[
+    "AWSAccessKeyId",
+    "Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Goog-Signature",
+    "sig",
+];
+
+pub(crate) const CLIENT_ADDRESS: &str = "client.address";
+pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
+pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+pub(crate) const HTTP_ROUTE: &str = "http.route";
+pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
+pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+pub(crate) const SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SERVER_PORT: &str = "server.port";
+pub(crate) const URL_FULL: &str = "url.full";
+pub(crate) const URL_PATH: &str = "url.path";
+pub(crate) const URL_QUERY: &str = "url.query";
+pub(crate) const URL_SCHEME: &str = "url.scheme";
+pub(crate) const URL_TEMPLATE: &str = "url.template";
+pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
+
+/// Room for every attribute of a span, those set at its end included.
+pub(crate) const CAPACITY: usize = 16;
+
+/// `network.protocol.version`, unless it is a version that has no name yet.
+pub(crate) fn protocol_version(version: Version) -> Option<KeyValue> {
+    let name = match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_11 => "1.1",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => return None,
+    };
+    Some(KeyValue::new(NETWORK_PROTOCOL_VERSION, name))
+}
+
+/// `http.response.status_code`, an integer.
+pub(crate) fn status_code(status: StatusCode) -> KeyValue {
+    KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()))
+}

@@ -1,0 +1,133 @@
+use std::cell::RefCell;
+use std::fmt::{self, Display, Write};
+use std::sync::Arc;
+
+use opentelemetry::StringValue;
+
+/// A string value for text that comes again and again: hosts, routes, user agents, peers.
+///
+/// Each thread remembers the last few such texts, so that a span of a service with a steady crowd of
+/// callers counts a reference instead of copying bytes. The memory is bounded: [`ENTRIES`] texts of
+/// at most [`LONGEST`] bytes each.
+pub(crate) fn shared(text: &str) -> StringValue {
+    if text.len() > LONGEST {
+        return StringValue::from(text.to_owned());
+    }
+    RECENT
+        .try_with(|recent| {
+            let mut recent = recent.try_borrow_mut().ok()?;
+            let slot = recent.get_mut(slot(text.as_bytes()))?;
+            match slot {
+                Some(known) if **known == *text => Some(Arc::clone(known)),
+                _ => Some(Arc::clone(slot.insert(Arc::from(text)))),
+            }
+        })
+        .ok()
+        .flatten()
+        .map_or_else(|| StringValue::from(text.to_owned()), StringValue::from)
+}
+
+/// [`shared`] for something short that has yet to be written out, such as an address.
+pub(crate) fn shared_display(value: impl Display) -> StringValue {
+    let mut text = Short {
+        bytes: [0; SHORT],
+        len: 0,
+    };
+    match write!(text, "{value}") {
+        Ok(()) => shared(text.as_str()),
+        Err(fmt::Error) => StringValue::from(value.to_string()),
+    }
+}
+
+/// Which of the entries a text belongs to: its bytes, eight at a time, multiplied and folded.
+fn slot(text: &[u8]) -> usize {
+    let hash = text.chunks(8).fold(text.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        for (to, from) in word.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
+    });
+    (hash >> 58) as usize
+}
+
+/// Text of at most [`SHORT`] bytes on the stack.
+struct Short {
+    bytes: [u8; SHORT],
+    len: usize,
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        self.bytes
+            .get(..self.len)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+const ENTRIES: usize = 64;
+
+const LONGEST: usize = 256;
+
+/// An IPv6 address with a mapped IPv4 address takes 45.
+const SHORT: usize = 64;
+
+thread_local! {
+    static RECENT: RefCell<[Option<Arc<str>>; ENTRIES]> =
+        const { RefCell::new([const { None }; ENTRIES]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn text_comes_back_as_it_went_in_whatever_shares_its_slot() {
+        for round in 0..3 {
+            for n in 0..1_000 {
+                let text = format!("agent/{n}");
+                assert_eq!(shared(&text).as_str(), text, "{round}");
+            }
+        }
+        for len in [0, 1, 7, 8, 9, LONGEST, LONGEST + 1, 100_000] {
+            let text = "x".repeat(len);
+            assert_eq!(shared(&text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn text_that_comes_again_is_the_same_memory() {
+        let (first, second) = (shared("curl/8.7.1"), shared("curl/8.7.1"));
+        assert!(std::ptr::eq(first.as_str(), second.as_str()));
+    }
+
+    #[test]
+    fn short_and_long_displays_are_written_out() {
+        let address = Ipv6Addr::from(u128::MAX);
+        assert_eq!(shared_display(address).as_str(), address.to_string());
+        let long = "y".repeat(SHORT + 1);
+        assert_eq!(shared_display(&long).as_str(), long);
+    }
+
+    #[test]
+    fn the_slots_are_all_used() {
+        let mut used = [false; ENTRIES];
+        for n in 0..1_000 {
+            used[slot(format!("10.0.0.{n}").as_bytes())] = true;
+        }
+        assert!(used.iter().all(|used| *used));
+    }
+}

@@ -1,0 +1,137 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use tower_layer::Layer;
+use towline_propagation::Propagator;
+use towline_sampler::Sampler;
+use towline_span::Spans;
+
+use super::service::Trace;
+use crate::attributes::AttributeOptions;
+use crate::head::RequestHead;
+
+/// Puts a client span around every HTTP request that is sent. See the
+/// [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct TraceLayer<T> {
+    spans: Spans<T>,
+    options: Options,
+}
+
+/// What a user chose, shared by every clone of a service.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) propagator: Propagator,
+    pub(crate) attributes: AttributeOptions,
+    pub(crate) template: Option<FindTemplate>,
+}
+
+type FindTemplate = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
+
+// === impl TraceLayer ===
+
+impl<T> TraceLayer<T> {
+    /// A layer that starts its spans with this tracer.
+    ///
+    /// Every span is described in full at its start, since the tracer's sampler may look at
+    /// attributes. [`with_sampler`](Self::with_sampler) makes unsampled requests cheap.
+    #[must_use]
+    pub fn new(tracer: T) -> Self {
+        Self::from_spans(Spans::new(tracer))
+    }
+
+    /// A layer that starts its spans this way.
+    #[must_use]
+    pub fn from_spans(spans: Spans<T>) -> Self {
+        Self {
+            spans,
+            options: Options::default(),
+        }
+    }
+
+    /// Names the sampler of the tracer's provider; see [`Spans::with_sampler`].
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.spans = self.spans.with_sampler(sampler);
+        self
+    }
+
+    /// Says whether the tracer's trace ids are random. Default: true; see
+    /// [`Spans::with_random_trace_ids`].
+    #[must_use]
+    pub fn with_random_trace_ids(mut self, random: bool) -> Self {
+        self.spans = self.spans.with_random_trace_ids(random);
+        self
+    }
+
+    /// Sets which headers carry the context. Default: W3C Trace Context and W3C Baggage, whatever
+    /// the process-global propagator is.
+    #[must_use]
+    pub fn with_propagator(mut self, propagator: Propagator) -> Self {
+        self.options.propagator = propagator;
+        self
+    }
+
+    /// Sets where the template of the target comes from, `/users/{id}` for `/users/42`. Default:
+    /// nowhere.
+    ///
+    /// The function is called for recorded requests only; what it answers must be of low
+    /// cardinality.
+    #[must_use]
+    pub fn with_template<F>(mut self, template: F) -> Self
+    where
+        F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        self.options.template = Some(Arc::new(template));
+        self
+    }
+
+    /// Sets which methods are recorded by name, in place of the default: those of RFC 9110, `PATCH`
+    /// and `QUERY`.
+    #[must_use]
+    pub fn with_known_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.options.attributes.set_known_methods(methods);
+        self
+    }
+
+    /// Sets the query keys whose values are replaced by `REDACTED`, in place of
+    /// [`DEFAULT_REDACTED_QUERY_KEYS`](crate::DEFAULT_REDACTED_QUERY_KEYS).
+    #[must_use]
+    pub fn with_redacted_query_keys<K>(mut self, keys: impl IntoIterator<Item = K>) -> Self
+    where
+        K: Into<Cow<'static, str>>,
+    {
+        self.options.attributes.set_redacted_query_keys(keys);
+        self
+    }
+
+    /// Sets how many bytes of a URL are kept. Default:
+    /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
+    #[must_use]
+    pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
+        self.options.attributes.value_limit_bytes = bytes;
+        self
+    }
+}
+
+impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+    type Service = Trace<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Trace::new(inner, self.spans.clone(), self.options.clone())
+    }
+}
+
+// === impl Options ===
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("propagator", &self.propagator)
+            .field("attributes", &self.attributes)
+            .field("template", &self.template.is_some())
+            .finish()
+    }
+}

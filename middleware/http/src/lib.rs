@@ -1,0 +1,89 @@
+//! OpenTelemetry server and client spans for tower services over [`http::Request`] and
+//! [`http::Response`], first byte to last.
+//!
+//! [`server::TraceLayer`] goes around a service that answers requests, [`client::TraceLayer`] around
+//! one that sends them; together, server over client, they make a reverse proxy one hop of a trace.
+//! Both speak W3C Trace Context, record the stable HTTP semantic conventions, keep the span's
+//! context current wherever the inner service runs, and end the span with the last byte of the body.
+//!
+//! # Examples
+//!
+//! A server and a client, joined:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use opentelemetry::trace::TracerProvider;
+//! use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+//! use tower::{Service, ServiceBuilder, service_fn};
+//! use towline_http::{client, server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! type Body = Full<&'static [u8]>;
+//!
+//! let exporter = InMemorySpanExporter::default();
+//! let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+//! let tracer = provider.tracer("example");
+//!
+//! let server = ServiceBuilder::new()
+//!     .layer(server::TraceLayer::new(tracer.clone()))
+//!     .service(service_fn(|_request: Request<Body>| async {
+//!         Ok::<_, Infallible>(Response::new(Body::new(b"hello")))
+//!     }));
+//! // In real life there is a network between the two.
+//! let mut client = ServiceBuilder::new().layer(client::TraceLayer::new(tracer)).service(server);
+//!
+//! let request = Request::get("http://users.example/users/42").body(Body::default())?;
+//! let response = client.call(request).await?;
+//! assert_eq!(response.into_body().collect().await?.to_bytes(), "hello");
+//!
+//! let spans = exporter.get_finished_spans()?;
+//! let (server, client) = (&spans[0], &spans[1]);
+//! assert_eq!(server.parent_span_id, client.span_context.span_id());
+//! assert!(server.parent_span_is_remote);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default; `full` is all of them.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` | [`axum`](crate::axum): the route and the peer's address from what axum knows |
+//! | `reqwest` | [`client::reqwest`]: the client layer over a `reqwest::Client` |
+//!
+//! # Building on it
+//!
+//! [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any [`Record`]; the
+//! gRPC layers are made of them.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod client;
+pub mod server;
+
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
+
+mod answer;
+mod attributes;
+mod body;
+mod exchange;
+mod future;
+mod head;
+
+pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
+pub use self::body::ResponseBody;
+pub use self::exchange::{Record, Rest};
+pub use self::future::ResponseFuture;
+pub use self::head::{RequestHead, ResponseHead};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,187 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::Method;
+use http::uri::Scheme;
+use tower_layer::Layer;
+use towline_propagation::Propagator;
+use towline_sampler::Sampler;
+use towline_span::Spans;
+
+use super::PeerAddr;
+use super::service::Trace;
+use crate::attributes::AttributeOptions;
+use crate::head::RequestHead;
+
+/// Puts a server span around every HTTP request. See the [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct TraceLayer<T> {
+    spans: Spans<T>,
+    options: Options,
+}
+
+/// What a user chose, shared by every clone of a service.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) propagator: Propagator,
+    pub(crate) attributes: AttributeOptions,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) route: Option<FindRoute>,
+    pub(crate) deferred_route: bool,
+    pub(crate) peer: FindPeer,
+}
+
+type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
+
+type FindPeer = Arc<dyn Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync>;
+
+// === impl TraceLayer ===
+
+impl<T> TraceLayer<T> {
+    /// A layer that starts its spans with this tracer.
+    ///
+    /// Every span is described in full at its start, since the tracer's sampler may look at
+    /// attributes. [`with_sampler`](Self::with_sampler) makes unsampled requests cheap.
+    #[must_use]
+    pub fn new(tracer: T) -> Self {
+        Self::from_spans(Spans::new(tracer))
+    }
+
+    /// A layer that starts its spans this way.
+    #[must_use]
+    pub fn from_spans(spans: Spans<T>) -> Self {
+        Self {
+            spans,
+            options: Options::default(),
+        }
+    }
+
+    /// Names the sampler of the tracer's provider; see [`Spans::with_sampler`].
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.spans = self.spans.with_sampler(sampler);
+        self
+    }
+
+    /// Says whether the tracer's trace ids are random. Default: true; see
+    /// [`Spans::with_random_trace_ids`].
+    #[must_use]
+    pub fn with_random_trace_ids(mut self, random: bool) -> Self {
+        self.spans = self.spans.with_random_trace_ids(random);
+        self
+    }
+
+    /// Sets which headers carry the context. Default: W3C Trace Context and W3C Baggage, whatever
+    /// the process-global propagator is.
+    #[must_use]
+    pub fn with_propagator(mut self, propagator: Propagator) -> Self {
+        self.options.propagator = propagator;
+        self
+    }
+
+    /// Sets the scheme that callers use. Default: the target's if it has one, else `http`.
+    ///
+    /// A server cannot tell whether a proxy before it speaks TLS; say so here.
+    #[must_use]
+    pub fn with_scheme(mut self, scheme: Scheme) -> Self {
+        self.options.scheme = Some(scheme);
+        self
+    }
+
+    /// Sets where the route comes from. Default: nowhere.
+    ///
+    /// The function is called for recorded requests only. It must answer a template of low
+    /// cardinality, such as `/users/{id}`, never the path.
+    #[must_use]
+    pub fn with_route<F>(mut self, route: F) -> Self
+    where
+        F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        self.options.route = Some(Arc::new(route));
+        self
+    }
+
+    /// Lets a router inside the service name the route: each recorded request gets a
+    /// [`DeferredRoute`](super::DeferredRoute) in its extensions, and one found there wins. Default: off, since it takes a few
+    /// allocations.
+    #[must_use]
+    pub fn with_deferred_route(mut self) -> Self {
+        self.options.deferred_route = true;
+        self
+    }
+
+    /// Sets where the address of the connection's peer comes from. Default: [`PeerAddr`] in the
+    /// request's extensions.
+    #[must_use]
+    pub fn with_peer<F>(mut self, peer: F) -> Self
+    where
+        F: Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync + 'static,
+    {
+        self.options.peer = Arc::new(peer);
+        self
+    }
+
+    /// Sets which methods are recorded by name, in place of the default: those of RFC 9110, `PATCH`
+    /// and `QUERY`.
+    #[must_use]
+    pub fn with_known_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.options.attributes.set_known_methods(methods);
+        self
+    }
+
+    /// Sets the query keys whose values are replaced by `REDACTED`, in place of
+    /// [`DEFAULT_REDACTED_QUERY_KEYS`](crate::DEFAULT_REDACTED_QUERY_KEYS).
+    #[must_use]
+    pub fn with_redacted_query_keys<K>(mut self, keys: impl IntoIterator<Item = K>) -> Self
+    where
+        K: Into<Cow<'static, str>>,
+    {
+        self.options.attributes.set_redacted_query_keys(keys);
+        self
+    }
+
+    /// Sets how many bytes of a value that a caller chose are kept. Default:
+    /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
+    #[must_use]
+    pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
+        self.options.attributes.value_limit_bytes = bytes;
+        self
+    }
+}
+
+impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+    type Service = Trace<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Trace::new(inner, self.spans.clone(), self.options.clone())
+    }
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            propagator: Propagator::default(),
+            attributes: AttributeOptions::default(),
+            scheme: None,
+            route: None,
+            deferred_route: false,
+            peer: Arc::new(|request| Some(request.extensions.get::<PeerAddr>()?.0)),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("propagator", &self.propagator)
+            .field("attributes", &self.attributes)
+            .field("scheme", &self.scheme)
+            .field("route", &self.route.is_some())
+            .field("deferred_route", &self.deferred_route)
+            .finish_non_exhaustive()
+    }
+}

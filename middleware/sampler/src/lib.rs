@@ -1,0 +1,63 @@
+//! A parent-based OpenTelemetry sampler with an exact per-million root rate and a live switch.
+//!
+//! A caller that decided to record a trace should get the whole trace: a *remote sampled* parent is
+//! recorded here even when the local rate is 0. A caller that decided against it is obeyed as well.
+//! Only where there is no parent, at the root of a trace, does the local [`Rate`] decide.
+//!
+//! ```
+//! use opentelemetry::trace::{Span, Tracer, TracerProvider};
+//! use opentelemetry_sdk::trace::SdkTracerProvider;
+//! use towline_sampler::{Control, Rate, Sampler};
+//!
+//! # fn main() -> Result<(), towline_sampler::RateError> {
+//! let control = Control::new(Rate::per_million(1_000_000)?);
+//! let provider = SdkTracerProvider::builder()
+//!     .with_sampler(Sampler::new(control.clone()))
+//!     .build();
+//! let tracer = provider.tracer("example");
+//! assert!(tracer.start("recorded").is_recording());
+//!
+//! // Every clone of the control reaches the same switch, while the process serves.
+//! control.set_rate(Rate::NEVER);
+//! assert!(!tracer.start("not recorded").is_recording());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is decided, and by whom
+//!
+//! | parent span context | [`Branch`] option | default |
+//! |---|---|---|
+//! | none, or invalid | the root rate of [`Control`] | [`Rate::NEVER`] |
+//! | remote, sampled | [`Sampler::with_remote_parent_sampled`] | [`Branch::Record`] |
+//! | remote, not sampled | [`Sampler::with_remote_parent_not_sampled`] | [`Branch::Drop`] |
+//! | local, sampled | [`Sampler::with_local_parent_sampled`] | [`Branch::Record`] |
+//! | local, not sampled | [`Sampler::with_local_parent_not_sampled`] | [`Branch::Drop`] |
+//!
+//! These are the five branches of the specification's [`ParentBased`] sampler. The answer is never
+//! `RecordOnly`, which the SDK's batch processor would export.
+//!
+//! The root decision is the specification's [consistent probability sampling]: the rightmost 56 bits
+//! of the trace id against a rejection threshold, all in integers, so that any two services with the
+//! same rate agree about the same trace.
+//!
+//! # Deciding before building
+//!
+//! A span that nobody will keep need not be described. [`Sampler::predecide`] answers from the
+//! parent alone with a [`Predecision`]; the Towline layers skip the SDK on
+//! [`No`](Predecision::No) and collect attributes up front only on [`Yes`](Predecision::Yes).
+//!
+//! [`ParentBased`]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/trace/sdk.md#parentbased
+//! [consistent probability sampling]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/trace/tracestate-probability-sampling.md
+
+mod control;
+mod rate;
+mod sampler;
+
+pub use self::control::Control;
+pub use self::rate::{Rate, RateError, Threshold};
+pub use self::sampler::{Branch, Predecision, Sampler};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

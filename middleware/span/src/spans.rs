@@ -1,0 +1,257 @@
+use std::borrow::Cow;
+
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, Tracer,
+};
+use opentelemetry::Context;
+use towline_sampler::{Predecision, Sampler};
+
+use crate::call::SpanCall;
+use crate::flagged::FlaggedSpan;
+use crate::open::OpenSpan;
+
+/// Starts spans, as cheaply as the sampler's decision allows.
+///
+/// It pairs any OpenTelemetry [`Tracer`] with, if it is given one, the [`Sampler`] that the
+/// tracer's provider uses. With the sampler at hand a span that nobody will keep is never
+/// described, and the SDK is not entered for it; without it every span gets its full description at
+/// its start, because the tracer's own sampler may look at attributes.
+///
+/// # Examples
+///
+/// ```
+/// use opentelemetry::trace::TracerProvider;
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use towline_sampler::{Control, Rate, Sampler};
+/// use towline_span::Spans;
+///
+/// let sampler = Sampler::new(Control::new(Rate::ALWAYS));
+/// let provider = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
+/// let spans = Spans::new(provider.tracer("example")).with_sampler(sampler);
+///
+/// let sum = spans.span("cache/Sum").call(|| 1 + 1);
+/// assert_eq!(sum, 2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Spans<T> {
+    tracer: T,
+    sampler: Option<Sampler>,
+    random_trace_ids: bool,
+}
+
+/// What a span is called and what is known of it at its start.
+///
+/// Implemented for closures that return a [`SpanBuilder`]. The layers implement it themselves to
+/// put off work until a span is known to be recorded.
+pub trait Describe {
+    /// The name, the kind and every attribute known at the start.
+    fn describe(&self) -> SpanBuilder;
+
+    /// The least that is needed to ask whether a span will be recorded, if that is cheaper: a
+    /// provisional name and the kind. Used only with a sampler that looks at neither.
+    fn sketch(&self) -> Option<SpanBuilder> {
+        None
+    }
+}
+
+// === impl Spans ===
+
+impl<T> Spans<T> {
+    /// Starts spans with this tracer.
+    pub const fn new(tracer: T) -> Self {
+        Self {
+            tracer,
+            sampler: None,
+            random_trace_ids: true,
+        }
+    }
+
+    /// Names the sampler of the tracer's provider, so that its decision can be had beforehand and
+    /// its [`Control`](towline_sampler::Control) obeyed.
+    ///
+    /// It must be the very sampler that the provider uses; otherwise spans are described too
+    /// little, or started for nothing.
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Says whether the tracer makes trace ids whose rightmost 56 bits are random. Default: true,
+    /// as the OpenTelemetry SDK's `RandomIdGenerator` does.
+    ///
+    /// If so, spans without a parent carry the [random flag] of W3C Trace Context level 2, and so
+    /// do their descendants. Say `false` for an id generator of another kind.
+    ///
+    /// [random flag]: https://www.w3.org/TR/2024/CRD-trace-context-2-20240328/#random-trace-id-flag
+    #[must_use]
+    pub fn with_random_trace_ids(mut self, random: bool) -> Self {
+        self.random_trace_ids = random;
+        self
+    }
+
+    /// The tracer.
+    pub fn tracer(&self) -> &T {
+        &self.tracer
+    }
+
+    /// The sampler, if it was named.
+    pub fn sampler(&self) -> Option<&Sampler> {
+        self.sampler.as_ref()
+    }
+
+    /// Whether tracing is switched on; always true without a sampler.
+    pub fn is_enabled(&self) -> bool {
+        self.sampler
+            .as_ref()
+            .is_none_or(|sampler| sampler.control().is_enabled())
+    }
+}
+
+impl<T> Spans<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    /// A span around a future, a stream or a closure; see [`SpanCall`].
+    pub fn span(&self, name: impl Into<Cow<'static, str>>) -> SpanCall<'_, T> {
+        SpanCall::new(self, name.into())
+    }
+
+    /// Starts a span under the span that is current in `base`.
+    pub fn start(&self, base: &Context, description: &impl Describe) -> OpenSpan {
+        let parent = base.span();
+        let parent = parent.span_context();
+        match self.predecide(base, parent) {
+            None => OpenSpan::passing(base.clone()),
+            Some(Predecision::No) if parent.is_valid() => unsampled(base, parent),
+            Some(decision) => self.build(base, decision, description),
+        }
+    }
+
+    /// Starts a span under a parent that has come from elsewhere, in the context `base`.
+    ///
+    /// A `remote` context that is invalid is no parent: the span goes under what is current in
+    /// `base`. For a trace that is not sampled this is one allocation, and none for the parent.
+    pub fn start_remote(
+        &self,
+        base: &Context,
+        remote: SpanContext,
+        description: &impl Describe,
+    ) -> OpenSpan {
+        if !remote.is_valid() {
+            return self.start(base, description);
+        }
+        match self.predecide(base, &remote) {
+            Some(Predecision::No) => unsampled(base, &remote),
+            decision => {
+                let base = base.with_remote_span_context(remote);
+                match decision {
+                    None => OpenSpan::passing(base),
+                    Some(decision) => self.build(&base, decision, description),
+                }
+            }
+        }
+    }
+
+    /// The sampler's answer; `Yes` where there is none to ask, nothing where tracing is off.
+    fn predecide(&self, base: &Context, parent: &SpanContext) -> Option<Predecision> {
+        if base.is_telemetry_suppressed() {
+            return None;
+        }
+        match &self.sampler {
+            None => Some(Predecision::Yes),
+            Some(sampler) if sampler.control().is_enabled() => Some(sampler.predecide(parent)),
+            Some(_) => None,
+        }
+    }
+
+    fn build(
+        &self,
+        base: &Context,
+        decision: Predecision,
+        description: &impl Describe,
+    ) -> OpenSpan {
+        let sketch = match decision {
+            Predecision::Ask => description.sketch(),
+            Predecision::Yes | Predecision::No => None,
+        };
+        let sketched = sketch.is_some();
+        let builder = sketch.unwrap_or_else(|| description.describe());
+        let mut span = self.tracer.build_with_context(builder, base);
+        if !span.span_context().is_valid() {
+            // The tracer has shut down: what the caller sent is passed on as it is.
+            return OpenSpan::passing(base.clone());
+        }
+        let random = self.is_random(base.span().span_context());
+        if !span.is_recording() {
+            let context = with_random_flag(span.span_context().clone(), random);
+            return OpenSpan::new(base.with_remote_span_context(context), false);
+        }
+        if sketched {
+            let described = description.describe();
+            span.update_name(described.name);
+            span.set_attributes(described.attributes.unwrap_or_default());
+            for link in described.links.unwrap_or_default() {
+                span.add_link(link.span_context, link.attributes);
+            }
+        }
+        let context = if random && !has_random_flag(span.span_context()) {
+            base.with_span(FlaggedSpan::new(span))
+        } else {
+            base.with_span(span)
+        };
+        OpenSpan::new(context, true)
+    }
+
+    /// Whether a child of this parent belongs to a trace with a random id.
+    fn is_random(&self, parent: &SpanContext) -> bool {
+        if parent.is_valid() {
+            has_random_flag(parent)
+        } else {
+            self.random_trace_ids
+        }
+    }
+}
+
+// === impl Describe ===
+
+impl<F: Fn() -> SpanBuilder> Describe for F {
+    fn describe(&self) -> SpanBuilder {
+        self()
+    }
+}
+
+/// A child that is not sampled: a new span id and nothing else, in one allocation.
+fn unsampled(base: &Context, parent: &SpanContext) -> OpenSpan {
+    let child = SpanContext::new(
+        parent.trace_id(),
+        SpanId::from(fastrand::u64(1..)),
+        parent.trace_flags().with_sampled(false),
+        false,
+        parent.trace_state().clone(),
+    );
+    OpenSpan::new(base.with_remote_span_context(child), false)
+}
+
+pub(crate) fn with_random_flag(context: SpanContext, random: bool) -> SpanContext {
+    if !random || has_random_flag(&context) {
+        return context;
+    }
+    SpanContext::new(
+        context.trace_id(),
+        context.span_id(),
+        context.trace_flags() | RANDOM,
+        context.is_remote(),
+        context.trace_state().clone(),
+    )
+}
+
+fn has_random_flag(context: &SpanContext) -> bool {
+    (context.trace_flags() & RANDOM) == RANDOM
+}
+
+const RANDOM: TraceFlags = TraceFlags::new(0x02);
+
+#[cfg(test)]
+mod tests;
