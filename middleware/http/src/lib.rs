@@ -59,8 +59,8 @@
 //!
 //! # Building on it
 //!
-//! [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any [`Record`]; the
-//! gRPC layers are made of them.
+//! [`Trace`], [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any layer
+//! that says how it [begins](Begin) and what it [records](Record); the gRPC layers are made of them.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -77,12 +77,14 @@ mod body;
 mod exchange;
 mod future;
 mod head;
+mod service;
 
 pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
 pub use self::body::ResponseBody;
 pub use self::exchange::{Record, Rest};
 pub use self::future::ResponseFuture;
 pub use self::head::{RequestHead, ResponseHead};
+pub use self::service::{Begin, Trace};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

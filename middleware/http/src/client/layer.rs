@@ -2,15 +2,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, Request};
+use opentelemetry::Context;
+use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::Spans;
+use towline_span::{OpenSpan, Spans};
 
-use super::service::Trace;
+use super::Trace;
+use super::record::{Description, Recorder};
 use crate::attributes::AttributeOptions;
 use crate::head::RequestHead;
+use crate::service::Begin;
 
 /// Puts a client span around every HTTP request that is sent. See the
 /// [module documentation](super).
@@ -116,11 +120,32 @@ impl<T> TraceLayer<T> {
     }
 }
 
+impl<T> Begin for TraceLayer<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    type Record = Recorder;
+
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
+        let Self { spans, options } = self;
+        let propagator = &options.propagator;
+        let base = Context::current();
+        if !spans.is_enabled() {
+            propagator.inject(&base, request.headers_mut());
+            return None;
+        }
+        let span = spans.start(&base, &Description::new(options, request));
+        propagator.inject(span.context(), request.headers_mut());
+        Some((span, Recorder::new(request.method())))
+    }
+}
+
 impl<S, T: Clone> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace::new(inner, self.spans.clone(), self.options.clone())
+        Trace::new(inner, self.clone())
     }
 }
 

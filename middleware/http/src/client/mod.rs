@@ -113,7 +113,6 @@
 
 mod layer;
 mod record;
-mod service;
 
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -121,7 +120,9 @@ pub mod reqwest;
 
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
-pub use self::service::Trace;
+
+/// The service of [`TraceLayer`].
+pub type Trace<S, T> = crate::Trace<S, TraceLayer<T>>;
 
 /// The future of [`Trace`].
 pub type ResponseFuture<F> = crate::ResponseFuture<F, Recorder>;

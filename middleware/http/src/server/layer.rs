@@ -3,23 +3,27 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::Method;
 use http::uri::Scheme;
+use http::{Method, Request};
+use opentelemetry::Context;
+use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::Spans;
+use towline_span::{OpenSpan, Spans};
 
-use super::PeerAddr;
-use super::service::Trace;
+use super::record::{Description, Recorder};
+use super::route::DeferredRoute;
+use super::{PeerAddr, Trace};
 use crate::attributes::AttributeOptions;
 use crate::head::RequestHead;
+use crate::service::Begin;
 
 /// Puts a server span around every HTTP request. See the [module documentation](super).
 #[derive(Clone, Debug)]
 pub struct TraceLayer<T> {
     spans: Spans<T>,
-    options: Options,
+    options: Arc<Options>,
 }
 
 /// What a user chose, shared by every clone of a service.
@@ -54,7 +58,7 @@ impl<T> TraceLayer<T> {
     pub fn from_spans(spans: Spans<T>) -> Self {
         Self {
             spans,
-            options: Options::default(),
+            options: Arc::default(),
         }
     }
 
@@ -77,7 +81,7 @@ impl<T> TraceLayer<T> {
     /// the process-global propagator is.
     #[must_use]
     pub fn with_propagator(mut self, propagator: Propagator) -> Self {
-        self.options.propagator = propagator;
+        self.options_mut().propagator = propagator;
         self
     }
 
@@ -86,7 +90,7 @@ impl<T> TraceLayer<T> {
     /// A server cannot tell whether a proxy before it speaks TLS; say so here.
     #[must_use]
     pub fn with_scheme(mut self, scheme: Scheme) -> Self {
-        self.options.scheme = Some(scheme);
+        self.options_mut().scheme = Some(scheme);
         self
     }
 
@@ -99,7 +103,7 @@ impl<T> TraceLayer<T> {
     where
         F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        self.options.route = Some(Arc::new(route));
+        self.options_mut().route = Some(Arc::new(route));
         self
     }
 
@@ -108,7 +112,7 @@ impl<T> TraceLayer<T> {
     /// allocations.
     #[must_use]
     pub fn with_deferred_route(mut self) -> Self {
-        self.options.deferred_route = true;
+        self.options_mut().deferred_route = true;
         self
     }
 
@@ -119,7 +123,7 @@ impl<T> TraceLayer<T> {
     where
         F: Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync + 'static,
     {
-        self.options.peer = Arc::new(peer);
+        self.options_mut().peer = Arc::new(peer);
         self
     }
 
@@ -127,7 +131,7 @@ impl<T> TraceLayer<T> {
     /// and `QUERY`.
     #[must_use]
     pub fn with_known_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.options.attributes.set_known_methods(methods);
+        self.options_mut().attributes.set_known_methods(methods);
         self
     }
 
@@ -138,7 +142,7 @@ impl<T> TraceLayer<T> {
     where
         K: Into<Cow<'static, str>>,
     {
-        self.options.attributes.set_redacted_query_keys(keys);
+        self.options_mut().attributes.set_redacted_query_keys(keys);
         self
     }
 
@@ -146,8 +150,43 @@ impl<T> TraceLayer<T> {
     /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
     #[must_use]
     pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
-        self.options.attributes.value_limit_bytes = bytes;
+        self.options_mut().attributes.value_limit_bytes = bytes;
         self
+    }
+}
+
+impl<T> Begin for TraceLayer<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    type Record = Recorder;
+
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
+        let Self { spans, options } = self;
+        let propagator = &options.propagator;
+        if !spans.is_enabled() && !propagator.fields_present(request.headers()) {
+            return None;
+        }
+        let extraction = propagator.extract(request.headers(), &Context::current());
+        let description = Description::new(options, request);
+        let span = match extraction.parent {
+            Some(parent) => spans.start_remote(&extraction.base, parent, &description),
+            None => spans.start(&extraction.base, &description),
+        };
+        let mut record = Recorder::new(request.method());
+        if options.deferred_route && span.is_recording() {
+            let route = DeferredRoute::new();
+            record.defer_route(route.clone(), request.method(), options);
+            request.extensions_mut().insert(route);
+        }
+        Some((span, record))
+    }
+}
+
+impl<T> TraceLayer<T> {
+    fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
     }
 }
 
@@ -155,7 +194,7 @@ impl<S, T: Clone> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace::new(inner, self.spans.clone(), self.options.clone())
+        Trace::new(inner, self.clone())
     }
 }
 

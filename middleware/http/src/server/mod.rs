@@ -153,12 +153,10 @@
 mod layer;
 mod record;
 mod route;
-mod service;
 
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
 pub use self::route::DeferredRoute;
-pub use self::service::Trace;
 
 use std::net::SocketAddr;
 
@@ -172,6 +170,9 @@ use std::net::SocketAddr;
     reason = "it is its address and nothing else"
 )]
 pub struct PeerAddr(pub SocketAddr);
+
+/// The service of [`TraceLayer`].
+pub type Trace<S, T> = crate::Trace<S, TraceLayer<T>>;
 
 /// The future of [`Trace`].
 pub type ResponseFuture<F> = crate::ResponseFuture<F, Recorder>;
