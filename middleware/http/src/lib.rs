@@ -64,6 +64,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod attributes;
 pub mod client;
 pub mod server;
 
@@ -72,7 +73,6 @@ pub mod server;
 pub mod axum;
 
 mod answer;
-mod attributes;
 mod body;
 mod exchange;
 mod future;

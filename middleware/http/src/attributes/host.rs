@@ -3,15 +3,18 @@ use http::{HeaderMap, Uri};
 
 /// A host and, if there is one, a port, out of an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HostAndPort<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) port: Option<u16>,
+#[non_exhaustive]
+pub struct HostAndPort<'a> {
+    /// The host; an IPv6 address is without its brackets.
+    pub host: &'a str,
+    /// The port, if it is named.
+    pub port: Option<u16>,
 }
 
 impl<'a> HostAndPort<'a> {
     /// From the target's authority (`:authority` of HTTP/2, the absolute form of HTTP/1), else from
     /// `Host`.
-    pub(crate) fn of_request(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Self> {
+    pub fn of_request(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Self> {
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
             None => headers.get(HOST)?.to_str().ok()?,

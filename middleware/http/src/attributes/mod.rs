@@ -1,5 +1,7 @@
 //! Requests and responses as attributes of the HTTP semantic conventions.
 //!
+//! What is public here are the parts that layers for other protocols over HTTP need as well.
+//!
 //! Names and types are those of the [HTTP spans] of semantic conventions 1.44.0, all of them stable.
 //!
 //! [HTTP spans]: https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md
@@ -12,10 +14,10 @@ mod query;
 mod shared;
 
 pub(crate) use self::failure::{failure_of, status_failure};
-pub(crate) use self::host::HostAndPort;
+pub use self::host::HostAndPort;
 pub(crate) use self::options::AttributeOptions;
 pub(crate) use self::query::redacted;
-pub(crate) use self::shared::{shared, shared_display};
+pub use self::shared::{shared, shared_display};
 
 use http::{StatusCode, Version};
 use opentelemetry::KeyValue;
@@ -42,11 +44,15 @@ pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
 pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub(crate) const HTTP_ROUTE: &str = "http.route";
-pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
-pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
+/// `network.peer.address`
+pub const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+/// `network.peer.port`
+pub const NETWORK_PEER_PORT: &str = "network.peer.port";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
-pub(crate) const SERVER_ADDRESS: &str = "server.address";
-pub(crate) const SERVER_PORT: &str = "server.port";
+/// `server.address`
+pub const SERVER_ADDRESS: &str = "server.address";
+/// `server.port`
+pub const SERVER_PORT: &str = "server.port";
 pub(crate) const URL_FULL: &str = "url.full";
 pub(crate) const URL_PATH: &str = "url.path";
 pub(crate) const URL_QUERY: &str = "url.query";

@@ -7,9 +7,9 @@ use opentelemetry::StringValue;
 /// A string value for text that comes again and again: hosts, routes, user agents, peers.
 ///
 /// Each thread remembers the last few such texts, so that a span of a service with a steady crowd of
-/// callers counts a reference instead of copying bytes. The memory is bounded: [`ENTRIES`] texts of
-/// at most [`LONGEST`] bytes each.
-pub(crate) fn shared(text: &str) -> StringValue {
+/// callers counts a reference instead of copying bytes. The memory is bounded: 64 texts of at
+/// most 256 bytes each.
+pub fn shared(text: &str) -> StringValue {
     if text.len() > LONGEST {
         return StringValue::from(text.to_owned());
     }
@@ -28,7 +28,7 @@ pub(crate) fn shared(text: &str) -> StringValue {
 }
 
 /// [`shared`] for something short that has yet to be written out, such as an address.
-pub(crate) fn shared_display(value: impl Display) -> StringValue {
+pub fn shared_display(value: impl Display) -> StringValue {
     let mut text = Short {
         bytes: [0; SHORT],
         len: 0,

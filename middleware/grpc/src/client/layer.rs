@@ -1,0 +1,187 @@
+use std::sync::Arc;
+
+use http::{HeaderName, Request};
+use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
+use opentelemetry::{Context, KeyValue};
+use tower_layer::Layer;
+use towline_http::attributes::{HostAndPort, SERVER_ADDRESS, SERVER_PORT, shared};
+use towline_http::{Begin, RequestHead};
+use towline_propagation::Propagator;
+use towline_sampler::Sampler;
+use towline_span::{Describe, OpenSpan, Spans};
+
+use super::Trace;
+use crate::conventions::Conventions;
+use crate::method::Method;
+use crate::options::{Capture, Options};
+use crate::record::{Recorder, Side};
+use crate::timeout::Deadline;
+
+/// Puts a client span around every gRPC call. See the [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct TraceLayer<T> {
+    spans: Spans<T>,
+    options: Arc<Options>,
+    server: Option<(Arc<str>, u16)>,
+}
+
+/// What is known of a call when it is made.
+struct Description<'a, T> {
+    layer: &'a TraceLayer<T>,
+    request: RequestHead<'a>,
+}
+
+// === impl TraceLayer ===
+
+impl<T> TraceLayer<T> {
+    /// A layer that starts its spans with this tracer.
+    ///
+    /// Every span is described in full at its start, since the tracer's sampler may look at
+    /// attributes. [`with_sampler`](Self::with_sampler) makes unsampled calls cheap.
+    #[must_use]
+    pub fn new(tracer: T) -> Self {
+        Self::from_spans(Spans::new(tracer))
+    }
+
+    /// A layer that starts its spans this way.
+    #[must_use]
+    pub fn from_spans(spans: Spans<T>) -> Self {
+        Self {
+            spans,
+            options: Arc::default(),
+            server: None,
+        }
+    }
+
+    /// Names the sampler of the tracer's provider; see [`Spans::with_sampler`].
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.spans = self.spans.with_sampler(sampler);
+        self
+    }
+
+    /// Sets which metadata carries the context. Default: W3C Trace Context and W3C Baggage.
+    #[must_use]
+    pub fn with_propagator(mut self, propagator: Propagator) -> Self {
+        self.options_mut().propagator = propagator;
+        self
+    }
+
+    /// Sets how attributes are named. Default: [`Conventions::Candidate`].
+    #[must_use]
+    pub fn with_conventions(mut self, conventions: Conventions) -> Self {
+        self.options_mut().conventions = conventions;
+        self
+    }
+
+    /// Names the server that is called: the target of the channel, not the address it resolves to.
+    ///
+    /// tonic's `Channel` adds the target below its layers, which see a path only; without this the
+    /// required attribute `server.address` is missing there. Default: the authority of the request's
+    /// target.
+    #[must_use]
+    pub fn with_server(mut self, address: impl Into<Arc<str>>, port: u16) -> Self {
+        self.server = Some((address.into(), port));
+        self
+    }
+
+    /// Lists the request metadata to record. Default: none. Credentials are masked even if listed.
+    #[must_use]
+    pub fn with_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options_mut().request_metadata = Capture::new("rpc.request.metadata", names);
+        self
+    }
+
+    /// Lists the response metadata to record. Default: none. Credentials are masked even if listed.
+    #[must_use]
+    pub fn with_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options_mut().response_metadata = Capture::new("rpc.response.metadata", names);
+        self
+    }
+
+    fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
+    }
+}
+
+impl<T> Begin for TraceLayer<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    type Record = Recorder;
+
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
+        let propagator = &self.options.propagator;
+        let base = Context::current();
+        if !self.spans.is_enabled() {
+            propagator.inject(&base, request.headers_mut());
+            return None;
+        }
+        let description = Description {
+            layer: self,
+            request: RequestHead::from(&*request),
+        };
+        let span = self.spans.start(&base, &description);
+        let record = if span.is_recording() {
+            let head = RequestHead::from(&*request);
+            let deadline = Deadline::new(head.headers, None);
+            Recorder::new(Side::Client, head, &self.options, deadline)
+        } else {
+            Recorder::idle()
+        };
+        propagator.inject(span.context(), request.headers_mut());
+        Some((span, record))
+    }
+}
+
+impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+    type Service = Trace<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Trace::new(inner, self.clone())
+    }
+}
+
+// === impl Description ===
+
+impl<T> Describe for Description<'_, T> {
+    fn describe(&self) -> SpanBuilder {
+        let request = self.request;
+        let TraceLayer {
+            options, server, ..
+        } = self.layer;
+        let method = Method::of_request(request);
+        let known = method.is_well_formed();
+        let mut attributes = Vec::with_capacity(CAPACITY);
+        attributes.extend(options.conventions.system());
+        attributes.extend(options.conventions.method(&method, known));
+        let target = || HostAndPort::of_request(request.uri, request.headers);
+        match server {
+            Some((address, port)) => attributes.extend([
+                KeyValue::new(SERVER_ADDRESS, Arc::clone(address)),
+                KeyValue::new(SERVER_PORT, i64::from(*port)),
+            ]),
+            None => {
+                if let Some(server) = target() {
+                    attributes.push(KeyValue::new(SERVER_ADDRESS, shared(server.host)));
+                    if let Some(port) = server.port {
+                        attributes.push(KeyValue::new(SERVER_PORT, i64::from(port)));
+                    }
+                }
+            }
+        }
+        attributes.extend(options.request_metadata.attributes(request.headers));
+        let mut builder =
+            SpanBuilder::from_name(method.span_name(known)).with_kind(SpanKind::Client);
+        builder.attributes = Some(attributes);
+        builder
+    }
+
+    fn sketch(&self) -> Option<SpanBuilder> {
+        Some(SpanBuilder::from_name("grpc").with_kind(SpanKind::Client))
+    }
+}
+
+/// Room for what a call usually records, its end included.
+const CAPACITY: usize = 12;
