@@ -91,10 +91,7 @@ where
     /// # Panics
     ///
     /// When the closure does.
-    pub fn try_call<R, E: fmt::Display>(
-        self,
-        work: impl FnOnce() -> Result<R, E>,
-    ) -> Result<R, E> {
+    pub fn try_call<R, E: fmt::Display>(self, work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
         self.call_with(ErrorText, work)
     }
 

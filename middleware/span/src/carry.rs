@@ -5,7 +5,7 @@
 //!
 //! | the work goes through | carry it with |
 //! |---|---|
-//! | `tokio::spawn` | [`FutureExt::with_current_context`](opentelemetry::context::FutureExt::with_current_context) |
+//! | `tokio::spawn` | [`FutureExt::with_current_context`] |
 //! | `spawn_blocking`, a thread | [`carry`](carry()) |
 //! | tower's `Buffer`, any queue of requests | [`CarryLayer`] before it, [`ResumeLayer`] behind it |
 //!

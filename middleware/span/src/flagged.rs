@@ -90,3 +90,70 @@ impl<S: Span> Span for FlaggedSpan<S> {
         self.inner.end_with_timestamp(timestamp);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
+    use towline_test_support::{Caller, Memory};
+
+    use super::*;
+
+    fn fill(span: &mut impl Span) {
+        span.add_event("event", vec![KeyValue::new("a", 1)]);
+        span.add_event_with_timestamp("timed", UNIX_EPOCH, vec![KeyValue::new("b", 2)]);
+        span.record_error(&std::fmt::Error);
+        span.set_attribute(KeyValue::new("c", 3));
+        span.set_attributes([KeyValue::new("d", 4), KeyValue::new("e", 5)]);
+        span.set_status(Status::error("no"));
+        span.update_name("renamed");
+        span.add_link(Caller::sampled().span_context(), vec![]);
+        assert!(span.is_recording());
+    }
+
+    /// Everything but ids, the order of the clock and the scope.
+    fn told(span: &SpanData) -> impl PartialEq + std::fmt::Debug {
+        let events = span.events.iter();
+        (
+            span.name.clone(),
+            span.attributes.clone(),
+            span.status.clone(),
+            span.links.iter().cloned().collect::<Vec<_>>(),
+            events
+                .map(|event| (event.name.clone(), event.attributes.clone()))
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn everything_that_is_said_to_it_reaches_the_tracers_span() {
+        let memory = Memory::new();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(memory.clone())
+            .build();
+        let tracer = provider.tracer("test");
+        let mut plain = tracer.start("work");
+        fill(&mut plain);
+        plain.end();
+        let mut flagged = FlaggedSpan::new(tracer.start("work"));
+        fill(&mut flagged);
+        flagged.end();
+        assert!(!flagged.is_recording());
+        let mut timed = FlaggedSpan::new(tracer.start("work"));
+        timed.end_with_timestamp(UNIX_EPOCH);
+
+        let [plain, ended, at] = &memory.finished()[..] else {
+            panic!("three spans have ended");
+        };
+        assert_eq!(told(ended), told(plain));
+        assert_eq!(ended.events[1].timestamp, UNIX_EPOCH);
+        assert_eq!(at.end_time, UNIX_EPOCH);
+        assert_eq!(
+            ended.span_context.span_id(),
+            flagged.span_context().span_id()
+        );
+        assert_ne!(&ended.span_context, flagged.span_context());
+    }
+}

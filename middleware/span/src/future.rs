@@ -58,7 +58,8 @@ pub(crate) fn finish<O>(span: &mut OpenSpan, classify: &impl Classify<O>, output
     if !span.is_recording() {
         return;
     }
-    match classify.failure(output) {
+    // The text of an error is its author's code: a panic there is one of the work.
+    match span.watch(|| classify.failure(output)) {
         Some(failure) => span.end(Outcome::Failed, Some(failure), []),
         None => span.end(Outcome::Completed, None, []),
     }

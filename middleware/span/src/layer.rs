@@ -15,7 +15,9 @@ use crate::spans::Spans;
 /// What it does to a request, in order:
 ///
 /// 1. Under the span that is current in `call` it starts a span that `M` describes from the
-///    request. Where the trace is not sampled the request is not looked at.
+///    request. Under a parent that is not sampled, and while tracing is off, the request is not
+///    looked at; at the root of a trace it is, since only a tracer can make the trace id that
+///    decides.
 /// 2. The span's context is current in the inner `call` and in every poll of its future.
 /// 3. The span ends when the future is ready, is dropped, or panics. `C` says from the result
 ///    whether it failed; by default an `Err` did, and its text is the status description.

@@ -65,10 +65,16 @@ impl OpenSpan {
     ///
     /// When `work` does; the span will then end as [`Outcome::Panicked`].
     pub fn enter<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        self.inside = true;
         let attached = self.context.clone().attach();
-        let result = work();
+        let result = self.watch(work);
         drop(attached);
+        result
+    }
+
+    /// Runs `work` so that its panic is noticed, in whatever context is current.
+    pub(crate) fn watch<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        self.inside = true;
+        let result = work();
         self.inside = false;
         result
     }

@@ -100,7 +100,11 @@ impl Failure {
     #[must_use]
     pub fn of_type<E: ?Sized>() -> Self {
         let name = type_name::<E>();
-        Self::new(if name.contains("dyn ") { "_OTHER" } else { name })
+        Self::new(if name.contains("dyn ") {
+            "_OTHER"
+        } else {
+            name
+        })
     }
 
     /// Adds the text that goes into the span's status.

@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
+use opentelemetry::Context;
 use opentelemetry::trace::{
     Span, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, Tracer,
 };
-use opentelemetry::Context;
 use towline_sampler::{Predecision, Sampler};
 
 use crate::call::SpanCall;
@@ -47,8 +47,12 @@ pub trait Describe {
     /// The name, the kind and every attribute known at the start.
     fn describe(&self) -> SpanBuilder;
 
-    /// The least that is needed to ask whether a span will be recorded, if that is cheaper: a
-    /// provisional name and the kind. Used only with a sampler that looks at neither.
+    /// The least that is needed to ask whether a root will be recorded, if that is cheaper: a
+    /// provisional name, the kind and, if it is not now, the start time. Used only with a sampler
+    /// that looks at none of them. If the span is recorded, the rest is taken from
+    /// [`describe`](Self::describe) and added to it, so there must be no attributes here.
+    ///
+    /// Without a sketch a root is described in full although it may not be recorded.
     fn sketch(&self) -> Option<SpanBuilder> {
         None
     }
@@ -194,6 +198,9 @@ where
             span.set_attributes(described.attributes.unwrap_or_default());
             for link in described.links.unwrap_or_default() {
                 span.add_link(link.span_context, link.attributes);
+            }
+            for event in described.events.unwrap_or_default() {
+                span.add_event_with_timestamp(event.name, event.timestamp, event.attributes);
             }
         }
         let context = if random && !has_random_flag(span.span_context()) {

@@ -54,7 +54,8 @@ where
         let this = self.project();
         let next = ready!(this.span.enter(|| this.inner.poll_next(cx)));
         if this.span.is_recording() {
-            match next.as_ref().map(|item| this.classify.failure(item)) {
+            let classify = || next.as_ref().map(|item| this.classify.failure(item));
+            match this.span.watch(classify) {
                 None => this.span.end(Outcome::Completed, None, []),
                 Some(Some(failure)) => this.span.end(Outcome::Failed, Some(failure), []),
                 Some(None) => this.span.or_else(Outcome::CancelledDuringBody),

@@ -18,8 +18,14 @@ mod tests {
 
     #[test]
     fn cuts_at_a_character_boundary() {
-        for (max_bytes, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "aé"), (4, "aéb"), (9, "aéb")]
-        {
+        for (max_bytes, expected) in [
+            (0, ""),
+            (1, "a"),
+            (2, "a"),
+            (3, "aé"),
+            (4, "aéb"),
+            (9, "aéb"),
+        ] {
             assert_eq!(truncate("aéb", max_bytes), expected);
         }
         assert_eq!(truncate("", 5), "");
