@@ -1,0 +1,27 @@
+//! What the example programs share: a reverse proxy, a users app, and a reader that turns exported
+//! spans into pictures.
+
+pub mod picture;
+pub mod proxy;
+pub mod quickstart;
+pub mod spans;
+pub mod users;
+
+/// Ready when the process is asked to stop: Ctrl-C, or SIGTERM where there is one.
+pub async fn until_interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler there is nothing to wait for; the signal itself ends the process.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,162 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use clap::ValueEnum;
+use http::uri::Authority;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower::BoxError;
+use towline::Towline;
+
+use crate::{proxy, users};
+
+/// A layer of the quickstart that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Hop {
+    /// The proxy's server layer.
+    ProxyServer,
+    /// The proxy's client layer.
+    ProxyClient,
+    /// The app's server layer.
+    AppServer,
+    /// The layer around the app's cache.
+    Cache,
+    /// The layer around the app's backend.
+    Backend,
+}
+
+/// A proxy and an app behind it, serving on loopback.
+#[derive(Debug)]
+pub struct Cluster {
+    proxy: Server,
+    app: Server,
+    client: Client<HttpConnector, Empty<bytes::Bytes>>,
+}
+
+/// One of the two servers.
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// Starts both servers on ports that the system picks.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port to listen on.
+    pub async fn start(
+        proxy: &Towline,
+        app: &Towline,
+        without: Option<Hop>,
+    ) -> Result<Self, BoxError> {
+        let with = |hop| without != Some(hop);
+        let router = users::app(users::Layers {
+            server: with(Hop::AppServer).then(|| app.http_server()),
+            cache: with(Hop::Cache).then(|| app.spans("cache")),
+            backend: with(Hop::Backend).then(|| app.spans("backend")),
+        });
+        let app = Server::start(|listener, stopped| async move {
+            let listener = listener.tap_io(|stream| {
+                // A stream whose options cannot be set is about to fail anyway.
+                let _ = stream.set_nodelay(true);
+            });
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await
+        })
+        .await?;
+
+        let hop = proxy::service(
+            Authority::try_from(app.address.to_string())?,
+            with(Hop::ProxyServer).then(|| proxy.http_server()),
+            with(Hop::ProxyClient).then(|| proxy.http_client()),
+        );
+        let proxy = Server::start(|listener, stopped| proxy::serve(listener, hop, stopped)).await?;
+        Ok(Self {
+            proxy,
+            app,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        })
+    }
+
+    /// Where the proxy listens.
+    pub fn proxy_address(&self) -> SocketAddr {
+        self.proxy.address
+    }
+
+    /// Where the app listens.
+    pub fn app_address(&self) -> SocketAddr {
+        self.app.address
+    }
+
+    /// Sends a request through the proxy and reads the answer to its end.
+    ///
+    /// # Errors
+    ///
+    /// When the request cannot be sent or the answer not be read.
+    pub async fn get(&self, path: &str, traceparent: Option<&str>) -> Result<StatusCode, BoxError> {
+        let mut request = Request::get(format!("http://{}{path}", self.proxy.address));
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let response = self.client.request(request.body(Empty::new())?).await?;
+        let status = response.status();
+        response.into_body().collect().await?;
+        Ok(status)
+    }
+
+    /// Closes every connection and stops the servers; all their spans have ended then.
+    ///
+    /// # Errors
+    ///
+    /// When a server had failed.
+    pub async fn stop(self) -> Result<(), BoxError> {
+        drop(self.client);
+        self.proxy.stop().await?;
+        self.app.stop().await
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    async fn start<F>(serve: impl FnOnce(TcpListener, StopSignal) -> F) -> io::Result<Self>
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let stopped: StopSignal = Box::pin(async move {
+            // A sender that is gone says stop, too.
+            let _ = stopped.await;
+        });
+        Ok(Self {
+            address,
+            stop,
+            task: tokio::spawn(serve(listener, stopped)),
+        })
+    }
+
+    async fn stop(self) -> Result<(), BoxError> {
+        // The server may have stopped of itself; its task tells why.
+        let _ = self.stop.send(());
+        Ok(tokio::time::timeout(Duration::from_secs(10), self.task).await???)
+    }
+}
+
+type StopSignal = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -1,0 +1,8 @@
+//! The example programs, run as a user would: as processes, over real sockets.
+
+mod axum_app;
+mod process;
+mod quickstart;
+mod reverse_proxy;
+mod upstream;
+mod w3c_service;
