@@ -7,8 +7,7 @@
 //!
 //! Exits with 0 only if every expected span was there, under the right parent.
 
-#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
-
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -106,11 +105,12 @@ async fn main() -> Result<ExitCode, BoxError> {
     let proxy = traced("proxy", &url)?;
     let app = traced("users", &url)?;
     let cluster = Cluster::start(&proxy, &app, arguments.without).await?;
-    println!(
+    writeln!(
+        io::stdout(),
         "proxy on {}, app on {}, spans to {url}\n",
         cluster.proxy_address(),
         cluster.app_address()
-    );
+    )?;
     for step in &STEPS {
         let rate = if step.caller.is_some() {
             Rate::NEVER
@@ -136,13 +136,16 @@ async fn main() -> Result<ExitCode, BoxError> {
     }
     match dir {
         Some(dir) => wrong.extend(print(&dir, before)?),
-        None => println!("the spans are on their way; look for the services proxy and users"),
+        None => writeln!(
+            io::stdout(),
+            "the spans are on their way; look for the services proxy and users"
+        )?,
     }
     if wrong.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     for line in wrong {
-        println!("not as expected: {line}");
+        writeln!(io::stdout(), "not as expected: {line}")?;
     }
     Ok(ExitCode::FAILURE)
 }
@@ -164,12 +167,17 @@ fn print(dir: &Path, before: usize) -> Result<Vec<String>, BoxError> {
     for step in &STEPS {
         let trace = trace_of(spans, step);
         told += trace.len();
-        println!("{}\n", step.title);
+        writeln!(io::stdout(), "{}\n", step.title)?;
         match trace.first() {
-            Some(span) => println!("  trace {}", span.trace_id),
-            None => println!("  no trace"),
+            Some(span) => writeln!(io::stdout(), "  trace {}", span.trace_id)?,
+            None => writeln!(io::stdout(), "  no trace")?,
         }
-        println!("{}\n{}", picture::tree(&trace), picture::waterfall(&trace));
+        writeln!(
+            io::stdout(),
+            "{}\n{}",
+            picture::tree(&trace),
+            picture::waterfall(&trace)
+        )?;
         let parent = step.caller.map_or("", |caller| caller.span_id);
         wrong.extend(
             check(&trace, step.spans, parent)
@@ -180,7 +188,7 @@ fn print(dir: &Path, before: usize) -> Result<Vec<String>, BoxError> {
     if told != spans.len() {
         wrong.push(format!("{} spans beyond these traces", spans.len() - told));
     }
-    println!("{} spans in {}", spans.len(), dir.display());
+    writeln!(io::stdout(), "{} spans in {}", spans.len(), dir.display())?;
     Ok(wrong)
 }
 

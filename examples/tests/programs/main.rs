@@ -1,5 +1,11 @@
 //! The example programs, run as a user would: as processes, over real sockets.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod axum_app;
 mod process;
 mod quickstart;
