@@ -1,0 +1,209 @@
+use opentelemetry::KeyValue;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
+use tower_service::Service;
+use towline_otlp::{Batch, BoxTransport, ExportError, Exporter, ExporterBuilder, Receipt};
+use towline_sampler::{Rate, Sampler};
+
+use crate::propagator::Format;
+use crate::{Config, Environment, StartError, Towline, start};
+
+/// What tracing is made of, from [`Towline::builder`].
+///
+/// What is said here wins over the [configuration](Self::with_config), that over the [environment](Environment), and
+/// that over the defaults. `OTEL_SDK_DISABLED=true` wins over everything.
+///
+/// # Examples
+///
+/// ```
+/// use opentelemetry::KeyValue;
+/// use std::time::Duration;
+/// use towline::otlp::Discard;
+/// use towline::{Rate, Towline};
+///
+/// let tracing = Towline::builder()
+///     .with_service_name("users")
+///     .with_resource_attributes([KeyValue::new("deployment.environment.name", "test")])
+///     .with_sampling_rate(Rate::ALWAYS)
+///     .with_transport(Discard::new())
+///     .with_exporter_options(|exporter| exporter.flush_interval(Duration::from_secs(1)))
+///     .build()?;
+/// assert!(tracing.is_enabled());
+/// # Ok::<(), towline::StartError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct TowlineBuilder {
+    pub(crate) code: Config,
+    pub(crate) config: Config,
+    pub(crate) environment: Environment,
+    pub(crate) resource_attributes: Vec<KeyValue>,
+    pub(crate) format: Format,
+    pub(crate) transport: Option<BoxTransport>,
+    pub(crate) exporter: ExporterBuilder,
+    pub(crate) sampler: Option<Sampler>,
+    /// A provider of our own in the making, with the user's processors.
+    pub(crate) processors: TracerProviderBuilder,
+    pub(crate) has_processors: bool,
+    pub(crate) provider: Option<(SdkTracerProvider, Sampler)>,
+    pub(crate) random_trace_ids: bool,
+}
+
+// === impl TowlineBuilder ===
+
+impl TowlineBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            code: Config::new(),
+            config: Config::new(),
+            environment: Environment::process(),
+            resource_attributes: Vec::new(),
+            format: Format::default(),
+            transport: None,
+            exporter: Exporter::builder(),
+            sampler: None,
+            processors: SdkTracerProvider::builder(),
+            has_processors: false,
+            provider: None,
+            random_trace_ids: true,
+        }
+    }
+
+    /// Sets what the operator says. Default: nothing.
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets where environment variables are read from. Default: the process.
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Says whether spans are recorded at all. Default: what the configuration says; where it says nothing, whether an
+    /// exporter, a transport, a span processor or a provider is given.
+    pub fn with_enabled(mut self, enabled: bool) -> Self {
+        self.code = self.code.with_enabled(enabled);
+        self
+    }
+
+    /// Sets where spans go; see [`Endpoint`](towline_otlp::Endpoint) for the URLs.
+    pub fn with_exporter_url(mut self, url: impl AsRef<str>) -> Self {
+        self.code = self.code.with_exporter_url(url);
+        self
+    }
+
+    /// Sets how many root traces are recorded. Default: none but those that a sampled caller asks for.
+    pub fn with_sampling_rate(mut self, rate: Rate) -> Self {
+        self.code = self.code.with_sampling_rate(rate);
+        self
+    }
+
+    /// Sets the `service.name` of the spans. Default: `unknown_service:<executable>`.
+    pub fn with_service_name(mut self, name: impl Into<String>) -> Self {
+        self.code = self.code.with_service_name(name);
+        self
+    }
+
+    /// Adds resource attributes, over those that are detected or come from the environment.
+    pub fn with_resource_attributes(
+        mut self,
+        attributes: impl IntoIterator<Item = KeyValue>,
+    ) -> Self {
+        self.resource_attributes.extend(attributes);
+        self
+    }
+
+    /// Sets the sampler, and with it what is done under each kind of parent and the [`Control`](crate::Control) that
+    /// [`Towline::control`] answers. Default: parents are followed, roots are recorded by the rate.
+    ///
+    /// A sampling rate that code or the configuration gives is set on its control.
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Sets which headers carry the context. Default: W3C Trace Context and W3C Baggage, which take no detour through
+    /// strings.
+    pub fn with_propagator(
+        mut self,
+        propagator: impl TextMapPropagator + Send + Sync + 'static,
+    ) -> Self {
+        self.format = Format::custom(propagator);
+        self
+    }
+
+    /// Sets what ships the spans, in place of an exporter URL: a service of your own, around which the exporter puts
+    /// timeout and retry.
+    pub fn with_transport<S>(mut self, transport: S) -> Self
+    where
+        S: Service<Batch, Response = Receipt, Error = ExportError> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        self.transport = Some(BoxTransport::new(transport));
+        self
+    }
+
+    /// Changes options of the exporter: the size of its buffer and of its batches, its times, its retries. Where spans
+    /// go, and their resource, are not among them: that is said here, and what the function says of it is overruled.
+    pub fn with_exporter_options(
+        mut self,
+        options: impl FnOnce(ExporterBuilder) -> ExporterBuilder,
+    ) -> Self {
+        self.exporter = options(self.exporter);
+        self
+    }
+
+    /// Adds a span processor, before the exporter and after those added already.
+    ///
+    /// It lives as long as the [provider](Towline::provider). [`Towline::flush`] and [`Towline::shutdown`] do not reach
+    /// it, since its own may block: that is for [`SdkTracerProvider::force_flush`] and [`SdkTracerProvider::shutdown`].
+    pub fn with_span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
+        self.processors = self.processors.with_span_processor(processor);
+        self.has_processors = true;
+        self
+    }
+
+    /// Brings a provider and the sampler that it was built with, in place of those that would be made here.
+    ///
+    /// Its resource, its processors and its end stay yours: nothing is exported from here, and [`Towline::shutdown`]
+    /// leaves it alone. An exporter or a service name beside it is an error; those of the environment are passed over.
+    /// A sampling rate is set on the sampler's control.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use towline::{Control, Rate, Sampler, Towline};
+    ///
+    /// let sampler = Sampler::new(Control::new(Rate::ALWAYS));
+    /// let provider = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
+    /// let tracing = Towline::builder().with_provider(provider, sampler).build()?;
+    /// assert!(tracing.is_enabled());
+    /// # Ok::<(), towline::StartError>(())
+    /// ```
+    pub fn with_provider(mut self, provider: SdkTracerProvider, sampler: Sampler) -> Self {
+        self.provider = Some((provider, sampler));
+        self
+    }
+
+    /// Says whether trace ids are random, so that roots may carry the random flag of W3C Trace Context level 2.
+    /// Default: true, as the SDK makes them; `false` is for a [provider](Self::with_provider) with an id generator of
+    /// another kind.
+    pub fn with_random_trace_ids(mut self, random: bool) -> Self {
+        self.random_trace_ids = random;
+        self
+    }
+
+    /// Starts tracing, or finds that it is off.
+    ///
+    /// One INFO line tells what is on; off is silent. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], which names the setting, its value and what was expected.
+    pub fn build(self) -> Result<Towline, StartError> {
+        start::start(self)
+    }
+}

@@ -1,0 +1,50 @@
+use super::Environment;
+
+/// Reads variables, and keeps what is wrong with them for later: whether anybody should hear of it is not known yet.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    environment: &'a Environment,
+    complaints: Vec<String>,
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(environment: &'a Environment) -> Self {
+        Self {
+            environment,
+            complaints: Vec::new(),
+        }
+    }
+
+    /// The value as it stands.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.environment.get(name, &mut self.complaints)
+    }
+
+    /// The value of an enumeration, which is case-insensitive.
+    pub(super) fn word(&mut self, name: &str) -> Option<String> {
+        self.text(name)
+            .map(|value| value.trim().to_ascii_lowercase())
+    }
+
+    /// A boolean: only `true` is true; anything but `false` beside it is junk.
+    pub(super) fn boolean(&mut self, name: &str) -> bool {
+        match self.word(name).as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(value) => {
+                self.complain(format!("{name} is {value:?}: expected true or false"));
+                false
+            }
+        }
+    }
+
+    pub(super) fn complain(&mut self, complaint: String) {
+        self.complaints.push(complaint);
+    }
+
+    pub(super) fn into_complaints(self) -> Vec<String> {
+        self.complaints
+    }
+}

@@ -1,0 +1,385 @@
+use std::borrow::Cow;
+use std::fmt;
+#[cfg(feature = "yaml")]
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use towline_http::{client, server};
+use towline_otlp::{Exporter, FlushError, ShutdownError, Stats};
+use towline_propagation::Propagator;
+use towline_sampler::{Control, Rate, Sampler};
+use towline_span::{SpanLayer, Spans};
+
+use crate::propagator::Format;
+use crate::{Config, StartError, TowlineBuilder, scope};
+
+/// Tracing: hands out the layers, switches them while they serve, and brings the last spans home.
+///
+/// Clones are handles on the same tracing, and cheap. Before the program ends, [`shutdown`](Self::shutdown) must be
+/// called: what is still held when the process exits is lost.
+///
+/// # Off
+///
+/// Where nobody asks for tracing there is no thread, no socket and no line in the log. The layers are the same types:
+/// they take up the context that a caller sends and pass it on unchanged, so that a hop that is off does not cut the
+/// trace of the others.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use towline::otlp::Discard;
+/// use towline::{Rate, Towline};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tracing = Towline::builder()
+///     .with_sampling_rate(Rate::ALWAYS)
+///     .with_transport(Discard::new())
+///     .build()?;
+///
+/// let answer = tracing.spans("users").span("cache/Get").call(|| 42);
+/// assert_eq!(answer, 42);
+///
+/// let stats = tracing.shutdown(Duration::from_secs(5)).await?;
+/// assert_eq!((stats.ended, stats.exported), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Towline {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    parts: Parts,
+    propagator: Propagator,
+    http: SdkTracer,
+}
+
+/// What tracing consists of.
+pub(crate) struct Parts {
+    pub(crate) provider: SdkTracerProvider,
+    pub(crate) sampler: Sampler,
+    pub(crate) exporter: Option<Exporter>,
+    pub(crate) format: Format,
+    pub(crate) random_trace_ids: bool,
+    pub(crate) role: Role,
+}
+
+/// What tracing is to its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It was off from the start: nothing is recorded, contexts are passed on.
+    Passing,
+    /// It has made the provider.
+    Owner,
+    /// It was given the provider.
+    Guest,
+}
+
+// === impl Towline ===
+
+impl Towline {
+    /// Begins with nothing said: what is on is then up to the environment.
+    pub fn builder() -> TowlineBuilder {
+        TowlineBuilder::new()
+    }
+
+    /// Tracing as the `tracing_service` or `tracing` section of a YAML file says, see [`Config`]. The environment fills
+    /// what the section leaves out; without a section, and without an exporter in the environment, tracing is off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towline::Towline;
+    ///
+    /// let file = tempfile::NamedTempFile::new()?;
+    /// std::fs::write(file.path(), "tracing_service: { enabled: yes, exporter_url: tcp://collector:1 }")?;
+    /// let error = Towline::from_file(file.path()).unwrap_err().to_string();
+    /// assert!(error.contains("expected grpc, grpcs, http, https or file"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], which names the file, the key, the value and what was expected.
+    #[cfg(feature = "yaml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, StartError> {
+        Self::from_config(Config::from_file(path)?)
+    }
+
+    /// Tracing as a configuration says. The environment fills what it leaves out.
+    ///
+    /// # Errors
+    ///
+    /// As [`TowlineBuilder::build`].
+    pub fn from_config(config: Config) -> Result<Self, StartError> {
+        Self::builder().with_config(config).build()
+    }
+
+    /// Tracing as the environment says; see the [crate documentation](crate#environment) for the variables. Off where no
+    /// variable names an exporter.
+    ///
+    /// # Errors
+    ///
+    /// As [`TowlineBuilder::build`].
+    pub fn from_env() -> Result<Self, StartError> {
+        Self::builder().build()
+    }
+
+    /// No tracing: the layers pass the caller's context on, and nothing else happens.
+    #[must_use]
+    pub fn off() -> Self {
+        Self::passing(Format::default())
+    }
+
+    pub(crate) fn passing(format: Format) -> Self {
+        let control = Control::new(Rate::NEVER);
+        control.set_enabled(false);
+        let sampler = Sampler::new(control);
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(sampler.clone())
+            .with_resource(Resource::builder_empty().build())
+            .build();
+        Self::new(Parts {
+            provider,
+            sampler,
+            exporter: None,
+            format,
+            random_trace_ids: true,
+            role: Role::Passing,
+        })
+    }
+
+    pub(crate) fn new(parts: Parts) -> Self {
+        let propagator = parts.format.propagator();
+        let http = scope::http_tracer(&parts.provider);
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                propagator,
+                http,
+            }),
+        }
+    }
+
+    /// The layer for a service that answers HTTP requests; see [`server`] for what it does and for its options.
+    ///
+    /// With the feature `axum`, which is on by default, it takes the route and the peer's address from what axum has left
+    /// in a request. For a request that axum has not routed that is nothing, as without the feature.
+    #[must_use]
+    pub fn http_server(&self) -> HttpServerLayer {
+        let spans = self.spans_by(self.shared.http.clone());
+        let layer = server::TraceLayer::from_spans(spans).with_propagator(self.propagator());
+        #[cfg(feature = "axum")]
+        let layer = layer.with_axum();
+        layer
+    }
+
+    /// The layer for a service that sends HTTP requests; see [`client`] for what it does and for its options.
+    #[must_use]
+    pub fn http_client(&self) -> HttpClientLayer {
+        let spans = self.spans_by(self.shared.http.clone());
+        client::TraceLayer::from_spans(spans).with_propagator(self.propagator())
+    }
+
+    /// Starts spans of your own, around a block of code or by [`SpanLayer`] around any service. `scope_name` is the name
+    /// of the code that they are about, usually of a crate or a module.
+    #[must_use]
+    pub fn spans(&self, scope_name: impl Into<Cow<'static, str>>) -> Spans<SdkTracer> {
+        self.spans_by(self.tracer(scope_name))
+    }
+
+    /// A layer that puts a span around every call of a service; `make_span` is its name or a function of the request,
+    /// see [`SpanLayer`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towline::Towline;
+    /// use tower::{Service, ServiceBuilder, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let tracing = Towline::off();
+    /// let mut cache = ServiceBuilder::new()
+    ///     .layer(tracing.span_layer("users", "cache/Get"))
+    ///     .service(service_fn(|key: u32| async move { Ok::<_, std::io::Error>(key + 1) }));
+    /// assert_eq!(cache.call(1).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn span_layer<M>(
+        &self,
+        scope_name: impl Into<Cow<'static, str>>,
+        make_span: M,
+    ) -> SpanLayer<SdkTracer, M> {
+        SpanLayer::new(self.spans(scope_name), make_span)
+    }
+
+    /// A tracer of the OpenTelemetry API.
+    ///
+    /// While tracing is off its spans are not recorded, but they do take the place of the caller's as the parent of what
+    /// is below them; [`spans`](Self::spans) leaves the caller's context alone.
+    #[must_use]
+    pub fn tracer(&self, scope_name: impl Into<Cow<'static, str>>) -> SdkTracer {
+        self.provider().tracer(scope_name)
+    }
+
+    /// The provider of every tracer, for other instrumentation.
+    #[must_use]
+    pub fn provider(&self) -> &SdkTracerProvider {
+        &self.shared.parts.provider
+    }
+
+    /// The sampler of the provider.
+    #[must_use]
+    pub fn sampler(&self) -> &Sampler {
+        &self.shared.parts.sampler
+    }
+
+    /// The switch and the sampling rate, live: every layer obeys from the next request on.
+    ///
+    /// Where tracing was off from the start there is no exporter to switch on.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        self.sampler().control()
+    }
+
+    /// Whether spans are recorded now.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.control().is_enabled()
+    }
+
+    /// Which headers carry the context.
+    #[must_use]
+    pub fn propagator(&self) -> Propagator {
+        self.shared.propagator.clone()
+    }
+
+    /// Makes the provider and the propagator OpenTelemetry's global ones, for instrumentation that looks there, in place
+    /// of what was there before. The layers never do.
+    ///
+    /// Where tracing was off from the start only the propagator is installed, so that the API's no-op provider goes on
+    /// passing contexts through.
+    pub fn install_global(&self) {
+        let parts = &self.shared.parts;
+        parts.format.install();
+        if parts.role != Role::Passing {
+            opentelemetry::global::set_tracer_provider(parts.provider.clone());
+        }
+    }
+
+    /// Where every span has gone so far. All zero where nothing is exported from here: tracing is off, or the provider
+    /// was brought along.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.exporter().map_or_else(Stats::default, Exporter::stats)
+    }
+
+    /// Delivers every span that has ended, and waits at most until `deadline` from now.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError`] when the deadline passed first, when spans were lost, or after a shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up waiting, not delivering.
+    pub async fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        match self.exporter() {
+            Some(exporter) => exporter.flush(deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    /// [`flush`](Self::flush) for programs without a runtime: blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn blocking_flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        match self.exporter() {
+            Some(exporter) => exporter.blocking_flush(deadline),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends tracing: delivers every span that has ended, at most until `deadline` from now, and says what became of them.
+    ///
+    /// From the first moment on the layers start no more spans and pass the caller's context through. Spans that end
+    /// while it lasts are delivered if they can; those that end later are counted as dropped in
+    /// [`stats`](Self::stats). It is safe on a current-thread runtime, may be called twice, and by several at a time.
+    ///
+    /// The OpenTelemetry provider is not shut down, nor are span processors that were added; and a provider that was
+    /// brought along goes on as before.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError`] when spans were lost; it says how many. Tracing has ended all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up waiting, not ending.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<Stats, ShutdownError> {
+        self.stop_recording();
+        match self.exporter() {
+            Some(exporter) => Ok(exporter.shutdown(deadline).await?.stats),
+            None => Ok(Stats::default()),
+        }
+    }
+
+    /// [`shutdown`](Self::shutdown) for programs without a runtime: blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn blocking_shutdown(&self, deadline: Duration) -> Result<Stats, ShutdownError> {
+        self.stop_recording();
+        match self.exporter() {
+            Some(exporter) => Ok(exporter.blocking_shutdown(deadline)?.stats),
+            None => Ok(Stats::default()),
+        }
+    }
+
+    fn stop_recording(&self) {
+        if self.shared.parts.role != Role::Guest {
+            self.control().set_enabled(false);
+        }
+    }
+
+    fn exporter(&self) -> Option<&Exporter> {
+        self.shared.parts.exporter.as_ref()
+    }
+
+    fn spans_by(&self, tracer: SdkTracer) -> Spans<SdkTracer> {
+        Spans::new(tracer)
+            .with_sampler(self.sampler().clone())
+            .with_random_trace_ids(self.shared.parts.random_trace_ids)
+    }
+}
+
+impl fmt::Debug for Towline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Towline")
+            .field("sampler", self.sampler())
+            .field("role", &self.shared.parts.role)
+            .field("exporter", &self.exporter())
+            .field("propagator", &self.shared.propagator)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The layer of [`Towline::http_server`].
+pub type HttpServerLayer = server::TraceLayer<SdkTracer>;
+
+/// The layer of [`Towline::http_client`].
+pub type HttpClientLayer = client::TraceLayer<SdkTracer>;

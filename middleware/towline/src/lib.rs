@@ -1,0 +1,178 @@
+//! Distributed tracing for any tower stack: configuration, layers, exporter and shutdown in one handle.
+//!
+//! [`Towline`] is that handle. It is made from a file, from the environment or in code; it hands out the layers that put
+//! spans around HTTP servers, HTTP clients and services of any other kind; it exports their spans to an OpenTelemetry
+//! collector or to files; it switches them while they serve; and at the end it brings the last spans home and says what
+//! became of each.
+//!
+//! # Examples
+//!
+//! A server and a client, with every trace recorded into files:
+//!
+#![cfg_attr(all(feature = "axum", feature = "file", feature = "yaml"), doc = "```")]
+#![cfg_attr(
+    not(all(feature = "axum", feature = "file", feature = "yaml")),
+    doc = "```ignore"
+)]
+//! use std::time::Duration;
+//!
+//! use axum::{Router, extract::Path, routing::get};
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::{BodyExt, Empty};
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tokio::{net::TcpListener, sync::oneshot};
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use towline::{Config, Towline};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = tempfile::tempdir()?;
+//! // In real life this stands in a file: Towline::from_file("app.yaml")
+//! let config = Config::from_yaml(&format!("
+//! tracing_service:
+//!   enabled: yes
+//!   exporter_url: file://{}
+//!   sampling_rate_per_million: 1000000
+//!   service_name: users
+//! ", directory.path().display()))?;
+//! let tracing = Towline::from_config(config)?;
+//!
+//! let app = Router::new()
+//!     .route("/users/{id}", get(|Path(id): Path<u32>| async move { format!("user {id}") }))
+//!     .layer(tracing.http_server());
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let (stop, stopped) = oneshot::channel::<()>();
+//! let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
+//! let server = tokio::spawn(server.into_future());
+//!
+//! let client = ServiceBuilder::new()
+//!     .layer(tracing.http_client())
+//!     .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
+//! let request = Request::get(format!("http://{address}/users/42")).body(Empty::new())?;
+//! let response = client.oneshot(request).await?;
+//! assert_eq!(response.into_body().collect().await?.to_bytes(), "user 42");
+//!
+//! drop(stop);
+//! server.await??;
+//! let stats = tracing.shutdown(Duration::from_secs(5)).await?;
+//! assert_eq!((stats.ended, stats.exported), (2, 2));
+//!
+//! let file = std::fs::read_dir(directory.path())?.next().ok_or("no file")??;
+//! let spans = std::fs::read_to_string(file.path())?;
+//! assert!(spans.contains(r#""name":"GET /users/{id}""#));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Settings
+//!
+//! What is said in code wins over the file, that over the environment, that over the default.
+//!
+//! | setting | unit | in a file | in code | in the environment | default |
+//! |---|---|---|---|---|---|
+//! | recording at all | yes or no | `enabled` | [`with_enabled`](TowlineBuilder::with_enabled) | `OTEL_SDK_DISABLED` | whether code or the environment names an exporter |
+//! | where spans go | [URL](Endpoint) | `exporter_url` | [`with_exporter_url`](TowlineBuilder::with_exporter_url), [`with_transport`](TowlineBuilder::with_transport) | `OTEL_EXPORTER_OTLP_ENDPOINT` and others | none |
+//! | root traces recorded | per million | `sampling_rate_per_million` | [`with_sampling_rate`](TowlineBuilder::with_sampling_rate) | `OTEL_TRACES_SAMPLER` | 0: what a sampled caller asks for |
+//! | authorities for TLS | PEM files | `ca_certs` | [`Config::with_ca_certs`] | | refused until TLS is built |
+//! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | | refused until TLS is built |
+//! | name of the service | text | `service_name` | [`with_service_name`](TowlineBuilder::with_service_name) | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
+//! | more about the service | attributes | | [`with_resource_attributes`](TowlineBuilder::with_resource_attributes) | `OTEL_RESOURCE_ATTRIBUTES` | see [below](#resource) |
+//! | headers of the context | | | [`with_propagator`](TowlineBuilder::with_propagator) | | W3C Trace Context and Baggage |
+//! | buffer, batches, times, retries | bytes, time | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | | see [`otlp::ExporterBuilder`] |
+//!
+//! [`Config`] has the file's section; every mistake in it is an error that names the file, the line, the key, the value
+//! and what was expected, before anything is started.
+//!
+//! Where Teleport, whose section it is, surprises its users, the documentation is followed and not the code: a scheme of
+//! TLS means TLS or an error, never plaintext; a boolean that cannot be read is an error and not "no"; a rate out of range
+//! is an error; `host` without a port is gRPC, as `host:4317` is; the path of an `http://` URL is the path of the request.
+//!
+//! # Environment
+//!
+//! These variables of the OpenTelemetry specification are read. An empty one counts as unset; one that makes no sense is
+//! told by one WARN and ignored, except for an endpoint, which is an error.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `OTEL_SDK_DISABLED` | `true` switches everything off, whatever file and code say |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` exports, to this machine if no endpoint is named; `none` leaves the variables below out |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | where spans go: a URL, its path used as it is (without one: `/v1/traces`) |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the same for all signals: `v1/traces` is appended to an `http` or `https` URL |
+//! | `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc` or `http/protobuf`: what an `http` or `https` URL means; default `http/protobuf` |
+//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`; the ratio to the millionth |
+//! | `OTEL_SERVICE_NAME` | the name of the service; wins over `service.name` in the next one |
+//! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,…`, percent-encoded; all discarded if one cannot be read |
+//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | read by the OpenTelemetry SDK |
+//!
+//! The sampler is the one thing whose default is not the specification's: without a variable only what a sampled caller
+//! asks for is recorded. Variables for headers, certificates, compression and times are not read yet; one that is set is
+//! told by a WARN.
+//!
+//! # Resource
+//!
+//! The spans say that they come from `service.name`, `host.name`, `process.pid`, `process.executable.name`,
+//! `telemetry.sdk.{name,language,version}` and `telemetry.distro.{name,version}`. Command line, paths and user are left
+//! out, since they may hold secrets or name people.
+//!
+//! # Log
+//!
+//! Through `tracing`, and never per request: one INFO when tracing starts that says what is on, and what the
+//! [exporter](otlp) has to say about a backend that is away or back. Off says nothing.
+//!
+//! # Features
+//!
+//! What is compiled in never decides what is done: an exporter URL whose transport is not there is an error that names
+//! the feature.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `axum` | yes | the route and the peer's address, where axum has left them in a request, to [`http_server`](Towline::http_server); `http::axum` |
+//! | `file` | yes | export to `file://` |
+//! | `grpc` | yes | export to `grpc://` |
+//! | `http` | yes | export to `http://` |
+//! | `yaml` | yes | `Towline::from_file`, `Config::from_file`, `Config::from_yaml` |
+//! | `reqwest` | no | `http::client::reqwest` |
+//! | `full` | no | all of them |
+//!
+//! # The family
+//!
+//! Each part also stands alone, on any OpenTelemetry tracer: [`http`], [`span`], [`propagation`], [`sampler`], [`otlp`].
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod config;
+mod environment;
+mod error;
+mod handle;
+mod propagator;
+mod resource;
+mod scope;
+mod start;
+
+pub use towline_http as http;
+pub use towline_otlp as otlp;
+pub use towline_propagation as propagation;
+pub use towline_sampler as sampler;
+pub use towline_span as span;
+
+pub use towline_otlp::{Endpoint, FlushError, ShutdownError, Stats};
+pub use towline_propagation::Propagator;
+pub use towline_sampler::{Control, Rate, Sampler};
+pub use towline_span::{SpanLayer, Spans};
+
+pub use self::builder::TowlineBuilder;
+pub use self::config::{Config, KeyPair};
+#[cfg(feature = "yaml")]
+#[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+pub use self::config::{ConfigError, ConfigErrorKind};
+pub use self::environment::Environment;
+pub use self::error::{StartError, StartErrorKind};
+pub use self::handle::{HttpClientLayer, HttpServerLayer, Towline};
+pub use self::scope::SCHEMA_URL;
+
+#[cfg(all(doctest, feature = "axum", feature = "yaml"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

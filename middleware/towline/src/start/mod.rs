@@ -1,0 +1,99 @@
+//! From what was said to what runs.
+
+mod announce;
+mod certificates;
+mod origin;
+mod provided;
+mod target;
+
+use towline_sampler::{Control, Rate, Sampler};
+
+use self::target::Target;
+use crate::environment::Variables;
+use crate::handle::{Parts, Role};
+use crate::resource::{Said, resource};
+use crate::{StartError, StartErrorKind, Towline, TowlineBuilder};
+
+pub(crate) fn start(mut builder: TowlineBuilder) -> Result<Towline, StartError> {
+    let mut variables = Variables::read(&builder.environment);
+    target::check_urls(&builder)?;
+    if !is_enabled(&builder, &variables) {
+        return Ok(Towline::passing(builder.format));
+    }
+    if let Some(provided) = builder.provider.take() {
+        return provided::start(provided, builder, &variables);
+    }
+    let target = Target::find(&mut builder, &variables)?;
+    let described = target.to_string();
+    let sampler = sampler(&builder, variables.sampler.take());
+    let service_name = builder
+        .code
+        .service_name()
+        .or(builder.config.service_name())
+        .map(ToOwned::to_owned);
+    let resource = resource(Said {
+        service_name: service_name.or(variables.service_name),
+        by_environment: variables.resource_attributes,
+        by_code: builder.resource_attributes,
+    });
+    let provider = builder
+        .processors
+        .with_sampler(sampler.clone())
+        .with_resource(resource.clone());
+    // The thread of the exporter is started last, when nothing else can fail.
+    let (provider, exporter) = match target.into_transport()? {
+        None => (provider, None),
+        Some(transport) => {
+            let (processor, exporter) = builder
+                .exporter
+                .transport(transport)
+                .resource(resource.clone())
+                .build()
+                .map_err(|error| {
+                    StartError::new(StartErrorKind::Exporter, error.to_string()).with_source(error)
+                })?;
+            (provider.with_span_processor(processor), Some(exporter))
+        }
+    };
+    announce::started(&described, &sampler, Some(&resource), &variables.complaints);
+    Ok(Towline::new(Parts {
+        provider: provider.build(),
+        sampler,
+        exporter,
+        format: builder.format,
+        random_trace_ids: builder.random_trace_ids,
+        role: Role::Owner,
+    }))
+}
+
+fn is_enabled(builder: &TowlineBuilder, variables: &Variables) -> bool {
+    if variables.disabled {
+        return false;
+    }
+    let said = builder.code.enabled().or(builder.config.enabled());
+    said.unwrap_or_else(|| {
+        builder.code.exporter_url().is_some()
+            || builder.transport.is_some()
+            || builder.has_processors
+            || builder.provider.is_some()
+            || variables.exporter.is_some()
+    })
+}
+
+/// A rate that was said is set on the sampler that code brings; without either it is the environment's.
+fn sampler(builder: &TowlineBuilder, by_environment: Option<Sampler>) -> Sampler {
+    let rate = builder
+        .code
+        .sampling_rate()
+        .or(builder.config.sampling_rate());
+    match (&builder.sampler, rate) {
+        (Some(sampler), rate) => {
+            if let Some(rate) = rate {
+                sampler.control().set_rate(rate);
+            }
+            sampler.clone()
+        }
+        (None, Some(rate)) => Sampler::new(Control::new(rate)),
+        (None, None) => by_environment.unwrap_or_else(|| Sampler::new(Control::new(Rate::NEVER))),
+    }
+}
