@@ -176,3 +176,7 @@ pub use self::scope::SCHEMA_URL;
 #[cfg(all(doctest, feature = "axum", feature = "yaml"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
+
+#[cfg(all(doctest, feature = "axum", feature = "yaml"))]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadmeDoctests;
