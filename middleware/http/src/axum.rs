@@ -65,8 +65,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::task::{self, Poll};
 
-use axum::extract::{ConnectInfo, MatchedPath};
-use http::Request;
+use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
+use http::{Request, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -89,11 +89,16 @@ pub struct Route<S> {
 // === impl TraceLayer ===
 
 impl<T> TraceLayer<T> {
-    /// Takes the route from axum's `MatchedPath` and the peer's address from [`PeerAddr`] or
-    /// axum's `ConnectInfo<SocketAddr>`.
+    /// Takes the route from axum's `MatchedPath`, the target from axum's `OriginalUri`, and the
+    /// peer's address from [`PeerAddr`] or axum's `ConnectInfo<SocketAddr>`.
+    ///
+    /// The target matters for a layer inside of a nested router, which sees a path without the
+    /// prefix.
     #[must_use]
     pub fn with_axum(self) -> Self {
-        self.with_route(matched_path).with_peer(peer)
+        self.with_route(matched_path)
+            .with_target(original_uri)
+            .with_peer(peer)
     }
 }
 
@@ -142,6 +147,12 @@ where
 fn matched_path(request: RequestHead<'_>) -> Option<Cow<'_, str>> {
     let route = request.extensions.get::<MatchedPath>()?;
     Some(Cow::Borrowed(route.as_str()))
+}
+
+/// The target as it was before a nested router took its prefix off.
+fn original_uri<'a>(request: &RequestHead<'a>) -> Option<&'a Uri> {
+    let original = request.extensions.get::<OriginalUri>()?;
+    Some(&original.0)
 }
 
 /// The peer's address as the server, or axum, has left it.

@@ -175,5 +175,10 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     if values.next().is_some() {
         return None;
     }
-    value.to_str().ok()?.parse().ok()
+    let digits = value.to_str().ok()?;
+    // `parse` would take a sign as well.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
 }

@@ -54,8 +54,8 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `axum` | [`axum`](crate::axum): the route and the peer's address from what axum knows |
-//! | `reqwest` | [`client::reqwest`]: the client layer over a `reqwest::Client` |
+//! | `axum` | the module `axum`: the route and the peer's address from what axum knows |
+//! | `reqwest` | the module `client::reqwest`: the client layer over a `reqwest::Client` |
 //!
 //! # Building on it
 //!

@@ -61,6 +61,7 @@ mod tests {
             ("[2001:db8::1]:443", Some(("2001:db8::1", Some(443)))),
             ("user:secret@example.com:1", Some(("example.com", Some(1)))),
             ("user@[::1]:2", Some(("::1", Some(2)))),
+            ("user:s@cret@example.com", Some(("example.com", None))),
             ("example.com:", Some(("example.com", None))),
             ("example.com:x", Some(("example.com", None))),
             ("example.com:+1", Some(("example.com", None))),

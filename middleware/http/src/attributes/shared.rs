@@ -16,11 +16,20 @@ pub fn shared(text: &str) -> StringValue {
     RECENT
         .try_with(|recent| {
             let mut recent = recent.try_borrow_mut().ok()?;
-            let slot = recent.get_mut(slot(text.as_bytes()))?;
-            match slot {
-                Some(known) if **known == *text => Some(Arc::clone(known)),
-                _ => Some(Arc::clone(slot.insert(Arc::from(text)))),
+            let known = recent.get_mut(set(text.as_bytes()))?;
+            // A set keeps its texts in the order of their last use, so that two of a request's own
+            // that share it do not drive each other out for ever.
+            let at = known
+                .iter()
+                .position(|known| known.as_deref() == Some(text));
+            match at {
+                Some(at) => known.get_mut(..=at)?.rotate_right(1),
+                None => {
+                    known.rotate_right(1);
+                    *known.first_mut()? = Some(Arc::from(text));
+                }
             }
+            known.first()?.clone()
         })
         .ok()
         .flatten()
@@ -39,8 +48,8 @@ pub fn shared_display(value: impl Display) -> StringValue {
     }
 }
 
-/// Which of the entries a text belongs to: its bytes, eight at a time, multiplied and folded.
-fn slot(text: &[u8]) -> usize {
+/// Which of the sets a text belongs to: its bytes, eight at a time, multiplied and folded.
+fn set(text: &[u8]) -> usize {
     let hash = text.chunks(8).fold(text.len() as u64, |hash, chunk| {
         let mut word = [0; 8];
         for (to, from) in word.iter_mut().zip(chunk) {
@@ -48,7 +57,7 @@ fn slot(text: &[u8]) -> usize {
         }
         (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
     });
-    (hash >> 58) as usize
+    (hash >> (u64::BITS - SETS.ilog2())) as usize
 }
 
 /// Text of at most [`SHORT`] bytes on the stack.
@@ -76,7 +85,10 @@ impl Write for Short {
     }
 }
 
-const ENTRIES: usize = 64;
+/// A power of two: the hash is cut to it.
+const SETS: usize = 16;
+
+const WAYS: usize = 4;
 
 const LONGEST: usize = 256;
 
@@ -84,8 +96,8 @@ const LONGEST: usize = 256;
 const SHORT: usize = 64;
 
 thread_local! {
-    static RECENT: RefCell<[Option<Arc<str>>; ENTRIES]> =
-        const { RefCell::new([const { None }; ENTRIES]) };
+    static RECENT: RefCell<[[Option<Arc<str>>; WAYS]; SETS]> =
+        const { RefCell::new([const { [const { None }; WAYS] }; SETS]) };
 }
 
 #[cfg(test)]
@@ -95,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_comes_back_as_it_went_in_whatever_shares_its_slot() {
+    fn text_comes_back_as_it_went_in_whatever_shares_its_set() {
         for round in 0..3 {
             for n in 0..1_000 {
                 let text = format!("agent/{n}");
@@ -114,6 +126,38 @@ mod tests {
         assert!(std::ptr::eq(first.as_str(), second.as_str()));
     }
 
+    /// Texts that all belong to the same set.
+    fn of_one_set(count: usize) -> Vec<String> {
+        let texts = (0..).map(|n| format!("agent/{n}"));
+        texts
+            .filter(|text| set(text.as_bytes()) == 0)
+            .take(count)
+            .collect()
+    }
+
+    #[test]
+    fn as_many_texts_as_a_set_holds_take_turns_in_it() {
+        let texts = of_one_set(WAYS);
+        let first: Vec<_> = texts.iter().map(|text| shared(text)).collect();
+        for _ in 0..3 {
+            for (text, first) in texts.iter().zip(&first) {
+                assert!(std::ptr::eq(shared(text).as_str(), first.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_text_that_was_longest_unused_makes_room() {
+        let texts = of_one_set(WAYS + 1);
+        let (newcomer, texts) = texts.split_last().unwrap();
+        let first: Vec<_> = texts.iter().map(|text| shared(text)).collect();
+        shared(&texts[0]);
+        shared(newcomer);
+        let kept = |at: usize| std::ptr::eq(shared(&texts[at]).as_str(), first[at].as_str());
+        assert!(kept(0) && kept(2) && kept(3));
+        assert!(!kept(1));
+    }
+
     #[test]
     fn short_and_long_displays_are_written_out() {
         let address = Ipv6Addr::from(u128::MAX);
@@ -123,10 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn the_slots_are_all_used() {
-        let mut used = [false; ENTRIES];
+    fn the_sets_are_all_used() {
+        let mut used = [false; SETS];
         for n in 0..1_000 {
-            used[slot(format!("10.0.0.{n}").as_bytes())] = true;
+            used[set(format!("10.0.0.{n}").as_bytes())] = true;
         }
         assert!(used.iter().all(|used| *used));
     }

@@ -94,11 +94,11 @@
 //! |---|---|
 //! | `http.request.method`, `http.request.method_original` | the method, as [on the server](super::server#what-is-recorded) |
 //! | `http.response.status_code` | the response |
-//! | `url.full` | the target without user information, secret query values redacted |
+//! | `url.full` | the target; user information and secret query values are redacted |
 //! | `url.template` | [`with_template`](TraceLayer::with_template) |
 //! | `server.address`, `server.port` | the target's authority, else `Host`; the port by default that of the scheme |
 //! | `network.protocol.version` | the response |
-//! | `error.type` | the status code from 400 up; the type of a service's or body's error; `panic` |
+//! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 400 up |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |
 //!
 //! # Redirects and retries

@@ -109,6 +109,7 @@ impl Record for Recorder {
         let (status, version) = self.head.unzip();
         let failure = self.error.take().or_else(|| {
             status
+                .filter(|_| outcome != Outcome::Panicked)
                 .filter(|status| status.is_client_error() || status.is_server_error())
                 .map(status_failure)
         });

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::uri::Scheme;
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use opentelemetry::Context;
 use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
@@ -34,10 +34,14 @@ pub(crate) struct Options {
     pub(crate) scheme: Option<Scheme>,
     pub(crate) route: Option<FindRoute>,
     pub(crate) deferred_route: bool,
+    pub(crate) target: Option<FindTarget>,
     pub(crate) peer: FindPeer,
 }
 
 type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
+
+/// Where the target is that the caller asked for, if a router has changed the request's.
+pub(crate) type FindTarget = for<'a> fn(&RequestHead<'a>) -> Option<&'a Uri>;
 
 type FindPeer = Arc<dyn Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync>;
 
@@ -107,9 +111,9 @@ impl<T> TraceLayer<T> {
         self
     }
 
-    /// Lets a router inside the service name the route: each recorded request gets a
-    /// [`DeferredRoute`](super::DeferredRoute) in its extensions, and one found there wins. Default: off, since it takes a few
-    /// allocations.
+    /// Lets a router inside the service name the route: a recorded request whose route is
+    /// [not known](Self::with_route) at its start gets a [`DeferredRoute`] in its extensions.
+    /// Default: off, since it takes a few allocations.
     #[must_use]
     pub fn with_deferred_route(mut self) -> Self {
         self.options_mut().deferred_route = true;
@@ -174,8 +178,9 @@ where
             Some(parent) => spans.start_remote(&extraction.base, parent, &description),
             None => spans.start(&extraction.base, &description),
         };
+        let routed = description.is_routed();
         let mut record = Recorder::new(request.method());
-        if options.deferred_route && span.is_recording() {
+        if options.deferred_route && span.is_recording() && !routed {
             let route = DeferredRoute::new();
             record.defer_route(route.clone(), request.method(), options);
             request.extensions_mut().insert(route);
@@ -185,6 +190,12 @@ where
 }
 
 impl<T> TraceLayer<T> {
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_target(mut self, target: FindTarget) -> Self {
+        self.options_mut().target = Some(target);
+        self
+    }
+
     fn options_mut(&mut self) -> &mut Options {
         Arc::make_mut(&mut self.options)
     }
@@ -208,6 +219,7 @@ impl Default for Options {
             scheme: None,
             route: None,
             deferred_route: false,
+            target: None,
             peer: Arc::new(|request| Some(request.extensions.get::<PeerAddr>()?.0)),
         }
     }

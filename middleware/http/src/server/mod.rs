@@ -119,7 +119,7 @@
 //! | `client.address`, `network.peer.address`, `network.peer.port` | [`PeerAddr`], or [`with_peer`](TraceLayer::with_peer) |
 //! | `network.protocol.version` | the request |
 //! | `user_agent.original` | `User-Agent` |
-//! | `error.type` | the status code from 500 up; the type of a service's or body's error; `panic` |
+//! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 500 up |
 //! | `towline.outcome` | how the span ended, unless it plainly completed; see [`Outcome`](towline_span::Outcome) |
 //!
 //! The status is an error for those that have an `error.type` and unset otherwise. `Forwarded` and
@@ -136,7 +136,7 @@
 //! | the service, or the body, fails | `failed` |
 //! | the caller goes away before the head | `cancelled_before_response` |
 //! | the caller goes away before the body's end | `cancelled_during_body` |
-//! | the service, or the body, panics, also under a catch-panic layer inside the server | `panicked` |
+//! | the service, or the body, panics, also where a layer outside of this one catches it | `panicked` |
 //!
 //! # Switched off
 //!

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -17,6 +18,7 @@ use crate::head::{RequestHead, ResponseHead};
 pub(crate) struct Description<'a> {
     options: &'a Options,
     request: RequestHead<'a>,
+    routed: Cell<bool>,
 }
 
 /// Records one exchange as the HTTP semantic conventions want it from a server.
@@ -43,7 +45,13 @@ impl<'a> Description<'a> {
         Self {
             options,
             request: RequestHead::from(request),
+            routed: Cell::new(false),
         }
+    }
+
+    /// Whether the span was described, and with its route.
+    pub(crate) fn is_routed(&self) -> bool {
+        self.routed.get()
     }
 
     fn route(&self) -> Option<Cow<'a, str>> {
@@ -57,7 +65,10 @@ impl Describe for Description<'_> {
             attributes: options,
             ..
         } = self.options;
-        let request = self.request;
+        let mut request = self.request;
+        if let Some(target) = self.options.target.and_then(|target| target(&request)) {
+            request.uri = target;
+        }
         let mut attributes = options.attributes(request.method);
 
         let scheme = self.options.scheme.as_ref().or(request.uri.scheme());
@@ -78,6 +89,7 @@ impl Describe for Description<'_> {
             attributes.push(KeyValue::new(attributes::URL_QUERY, options.owned(&query)));
         }
         let route = self.route();
+        self.routed.set(route.is_some());
         let name = match &route {
             Some(route) => {
                 attributes.push(KeyValue::new(attributes::HTTP_ROUTE, options.shared(route)));
@@ -170,7 +182,7 @@ impl Record for Recorder {
         }
         let failure = self.error.take().or_else(|| {
             self.status
-                .filter(StatusCode::is_server_error)
+                .filter(|status| outcome != Outcome::Panicked && status.is_server_error())
                 .map(status_failure)
         });
         let status = self.status.map(attributes::status_code);

@@ -1,14 +1,19 @@
 //! A server stops reading a body once the announced length is out, and drops it then.
 
+use std::future::ready;
 use std::task::Poll;
 
+use bytes::{Buf, Bytes};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Response};
-use http_body::SizeHint;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, SizeHint};
+use http_body_util::BodyExt;
+use tower::{Service, service_fn};
+use towline_http::Trace;
 use towline_span::Outcome;
-use towline_test_support::{BodyStep, ScriptedBody};
+use towline_test_support::{BodyStep, ScriptedBody, ScriptedError, TestTracing};
 
-use crate::exchange::{Ending, Exchange, body, data};
+use crate::exchange::{Ending, Exchange, assert_ending, body, context, data};
 use crate::side::Side;
 
 on_both_sides! {
@@ -21,6 +26,7 @@ on_both_sides! {
     believes_the_content_length_before_the_size_hint,
     believes_only_a_single_content_length_in_digits,
     fails_although_the_announced_length_is_out,
+    counts_every_piece_of_a_frame,
 }
 
 fn announcing<V>(lengths: impl IntoIterator<Item = V>, body: ScriptedBody) -> Response<ScriptedBody>
@@ -145,4 +151,23 @@ fn fails_although_the_announced_length_is_out<S: Side>() {
     assert!(matches!(exchange.frame(), Poll::Ready(Some(Err(_)))));
     let failed = Ending::after_ok(Outcome::Failed);
     exchange.assert_ended(failed.with_error_type(crate::failures::SCRIPTED_ERROR));
+}
+
+fn counts_every_piece_of_a_frame<S: Side>() {
+    let tracing = TestTracing::always();
+    let service = service_fn(|_request: Request<()>| {
+        let response = announcing(["6"], body([data("one"), BodyStep::Hang]));
+        let in_pieces = |data: Bytes| data.chain(Bytes::from_static(b"two"));
+        let response = response.map(|body| body.map_frame(move |frame| frame.map_data(in_pieces)));
+        ready(Ok::<_, ScriptedError>(response))
+    });
+    let mut service = Trace::new(service, S::layer_of(&tracing));
+    let mut future = Box::pin(service.call(Request::new(())));
+    let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut context()) else {
+        panic!("the service answers at once");
+    };
+    let mut body = Box::pin(response.into_body());
+    assert!(body.as_mut().poll_frame(&mut context()).is_ready());
+    drop(body);
+    assert_ending(&tracing.only(), Ending::COMPLETED);
 }

@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use http_body_util::Full;
 use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service, service_fn};
-use towline_http::{ResponseBody, ResponseFuture, Trace, client, server};
+use towline_http::{ResponseBody, ResponseFuture, Trace};
 use towline_test_support::TestTracing;
 
 use crate::exchange::{Ending, assert_ending, context};
@@ -37,15 +37,17 @@ where
 {
     let plain: Plain = |_request| ready(Ok(Response::default()));
     let layer = S::layer_of(&TestTracing::always());
-    let mut service = Trace::new(service_fn(plain), layer.clone()).clone();
+    let service = Trace::new(service_fn(plain), layer.clone());
     send_sync_static(&layer);
-    send_sync_static(&service);
-    let future = service.call(Request::new(()));
-    send_sync_static(&future);
-    let Poll::Ready(Ok(response)) = Box::pin(future).as_mut().poll(&mut context()) else {
-        panic!("the service answers at once");
-    };
-    send_sync_static(&response);
+    for mut service in [service.clone(), service] {
+        send_sync_static(&service);
+        let future = service.call(Request::new(()));
+        send_sync_static(&future);
+        let Poll::Ready(Ok(response)) = Box::pin(future).as_mut().poll(&mut context()) else {
+            panic!("the service answers at once");
+        };
+        send_sync_static(&response);
+    }
 }
 
 /// Bound to its thread, and neither shown nor cloned: a future, a body and an error.
@@ -122,7 +124,10 @@ where
 
     let mut service = Trace::new(Shown, S::layer_of(&TestTracing::always()));
     let shown = format!("{service:?}");
-    assert!(shown.contains("Shown") && shown.contains("Options"), "{shown}");
+    assert!(
+        shown.contains("Shown") && shown.contains("Options"),
+        "{shown}"
+    );
     let mut future = Box::pin(service.call(Request::new(())));
     let shown = format!("{future:?}");
     assert!(shown.contains("traced: true"), "{shown}");
@@ -135,6 +140,8 @@ where
 
 #[test]
 fn the_types_of_each_side_have_names() {
+    use towline_http::{client, server};
+
     fn same<T>(_: &T, _: &T) {}
 
     let plain: Plain = |_request| ready(Ok(Response::default()));

@@ -22,13 +22,10 @@ on_both_sides! {
 
 type Mock = mock::Mock<Request<()>, Response<ScriptedBody>>;
 
+type Handle = mock::Handle<Request<()>, Response<ScriptedBody>>;
+
 /// A layer around a mock, and the handle to what the mock does.
-fn mocked<S: Side>(
-    tracing: &TestTracing,
-) -> (
-    mock::Spawn<Trace<Mock, S::Layer>>,
-    mock::Handle<Request<()>, Response<ScriptedBody>>,
-) {
+fn mocked<S: Side>(tracing: &TestTracing) -> (mock::Spawn<Trace<Mock, S::Layer>>, Handle) {
     let layer = S::layer_of(tracing);
     mock::spawn_with(|inner| Trace::new(inner, layer.clone()))
 }
@@ -68,7 +65,7 @@ fn gives_the_inner_service_s_error_instead_of_readiness<S: Side>() {
 
 fn scripted(
     probe: &Probe,
-) -> ScriptedService<impl FnMut(Request<()>) -> ScriptedFuture<Answer> + Clone> {
+) -> ScriptedService<impl FnMut(Request<()>) -> ScriptedFuture<Answer> + Clone + use<>> {
     ScriptedService::new(probe, |_request| {
         ScriptedFuture::ready(Ok(Response::new(body([]))))
     })

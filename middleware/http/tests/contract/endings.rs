@@ -1,5 +1,6 @@
 //! How a span ends when nothing goes wrong.
 
+use std::sync::Arc;
 use std::task::Poll;
 
 use http::{Request, Response};
@@ -19,6 +20,7 @@ on_both_sides! {
     ends_once_although_the_body_is_polled_on,
     ends_although_a_task_of_the_handler_keeps_the_context,
     goes_on_while_the_body_is_pending,
+    lets_go_of_the_context_with_the_end_of_the_body,
 }
 
 fn ends_when_a_body_of_unknown_length_says_that_it_is_over<S: Side>() {
@@ -111,4 +113,18 @@ fn goes_on_while_the_body_is_pending<S: Side>() {
     exchange.assert_open();
     exchange.data();
     exchange.assert_ended(Ending::COMPLETED);
+}
+
+fn lets_go_of_the_context_with_the_end_of_the_body<S: Side>() {
+    #[derive(Clone)]
+    struct Value(#[expect(dead_code, reason = "it is there to be counted")] Arc<()>);
+
+    let value = Arc::new(());
+    let attached = Context::current_with_value(Value(Arc::clone(&value))).attach();
+    let mut exchange = Exchange::<S>::get(Response::new(body([data("one")]).announcing_end()));
+    drop(attached);
+    exchange.head().unwrap();
+    assert_eq!(Arc::strong_count(&value), 2);
+    exchange.data();
+    assert_eq!(Arc::strong_count(&value), 1);
 }

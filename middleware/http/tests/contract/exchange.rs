@@ -25,7 +25,6 @@ type Future<S> = ResponseFuture<Observed<ScriptedFuture<Answer>>, <S as Side>::R
 /// One exchange through a layer, driven by hand: nothing happens between the steps.
 pub(crate) struct Exchange<S: Side> {
     pub(crate) tracing: TestTracing,
-    pub(crate) probe: Probe,
     future: Option<Pin<Box<Future<S>>>>,
     body: Option<ResponseBody<ScriptedBody, S::Record>>,
 }
@@ -65,15 +64,13 @@ impl<S: Side> Exchange<S> {
         request: Request<()>,
         future: ScriptedFuture<Answer>,
     ) -> Self {
-        let probe = Probe::new();
         let mut future = Some(future);
-        let service = ScriptedService::new(&probe, move |_request| future.take().unwrap());
+        let service = ScriptedService::new(&Probe::new(), move |_request| future.take().unwrap());
         let mut service = Trace::new(service, S::layer_of(tracing));
         assert!(service.poll_ready(&mut context()).is_ready());
         let future = service.call(request);
         Self {
             tracing: tracing.clone(),
-            probe,
             future: Some(Box::pin(future)),
             body: None,
         }

@@ -1,6 +1,8 @@
 //! What both layers promise, whichever side they stand on: every sentence here is proven of the
 //! server's layer and of the client's.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 /// Makes a test for each side of generic functions that prove a sentence of any side.
 macro_rules! on_both_sides {
     ($($sentence:ident),+ $(,)?) => {

@@ -3,7 +3,9 @@
 use std::future::ready;
 use std::task::Poll;
 
-use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
 use tower::{Service, service_fn};
 use towline_http::Trace;
 use towline_test_support::{Caller, ScriptedError, TestTracing};
@@ -140,5 +142,7 @@ fn the_client_changes_the_fields_of_the_context_and_nothing_else() {
     let traceparent = arrived.headers()["traceparent"].clone();
     assert_ne!(traceparent, Caller::sampled().traceparent());
     expected.insert("traceparent", traceparent);
+    // There is no baggage in the context, so that of the user stays.
+    expected.insert("baggage", HeaderValue::from_static("tenant=acme"));
     assert_eq!(arrived.headers(), &expected);
 }
