@@ -59,6 +59,13 @@ async fn the_proxy_is_two_spans_of_a_foreign_trace_and_sends_one_traceparent() {
     assert_eq!(server.parent_id, "b7ad6b7169203331");
     assert_eq!(client.parent_id, server.span_id);
 
+    assert_eq!(server.attributes["client.address"], "127.0.0.1");
+    assert_eq!(client.attributes["network.peer.address"], "127.0.0.1");
+    assert_eq!(
+        client.attributes["network.peer.port"],
+        address.port().to_string()
+    );
+
     let seen = upstream.take();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].path, "/some/path");

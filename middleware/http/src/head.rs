@@ -26,6 +26,8 @@ pub struct ResponseHead<'a> {
     pub version: Version,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// The extensions: what the connection and other layers left there.
+    pub extensions: &'a Extensions,
 }
 
 impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
@@ -46,6 +48,7 @@ impl<'a, B> From<&'a http::Response<B>> for ResponseHead<'a> {
             status: response.status(),
             version: response.version(),
             headers: response.headers(),
+            extensions: response.extensions(),
         }
     }
 }

@@ -55,6 +55,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | the module `axum`: the route and the peer's address from what axum knows |
+//! | `hyper-util` | the peer's address from what hyper-util's clients know |
 //! | `reqwest` | the module `client::reqwest`: the client layer over a `reqwest::Client` |
 //!
 //! # Building on it
@@ -72,11 +73,16 @@ pub mod server;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum;
 
+#[cfg(feature = "hyper-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hyper-util")))]
+pub mod hyper_util;
+
 mod answer;
 mod body;
 mod exchange;
 mod future;
 mod head;
+mod peer;
 mod service;
 
 pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
@@ -84,6 +90,7 @@ pub use self::body::ResponseBody;
 pub use self::exchange::{Record, Rest};
 pub use self::future::ResponseFuture;
 pub use self::head::{RequestHead, ResponseHead};
+pub use self::peer::PeerAddr;
 pub use self::service::{Begin, Trace};
 
 #[cfg(doctest)]

@@ -85,6 +85,10 @@ async fn a_request_is_a_span_from_its_head_to_the_end_of_the_body() {
         attribute(&span, "server.port"),
         Some(i64::from(address.port()).into())
     );
+    assert_eq!(
+        text_attribute(&span, "network.peer.address"),
+        Some("127.0.0.1".to_owned())
+    );
     let head = &server.join().unwrap()[0];
     let sent = format!(
         "00-{}-{}-03",

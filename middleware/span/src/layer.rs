@@ -91,7 +91,7 @@ use crate::spans::Spans;
 /// assert_eq!(recorded[1].status, Status::error("connection lost"));
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SpanLayer<T, M, C = ErrorText> {
     spans: Spans<T>,
     make_span: M,
@@ -99,7 +99,7 @@ pub struct SpanLayer<T, M, C = ErrorText> {
 }
 
 /// The service of [`SpanLayer`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SpanService<S, T, M, C = ErrorText> {
     inner: S,
     spans: Spans<T>,
@@ -157,7 +157,17 @@ impl<T, M, C> SpanLayer<T, M, C> {
     }
 }
 
-impl<S, T: Clone, M: Clone, C: Clone> Layer<S> for SpanLayer<T, M, C> {
+impl<T, M: Clone, C: Clone> Clone for SpanLayer<T, M, C> {
+    fn clone(&self) -> Self {
+        Self {
+            spans: self.spans.clone(),
+            make_span: self.make_span.clone(),
+            classify: self.classify.clone(),
+        }
+    }
+}
+
+impl<S, T, M: Clone, C: Clone> Layer<S> for SpanLayer<T, M, C> {
     type Service = SpanService<S, T, M, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -171,6 +181,17 @@ impl<S, T: Clone, M: Clone, C: Clone> Layer<S> for SpanLayer<T, M, C> {
 }
 
 // === impl SpanService ===
+
+impl<S: Clone, T, M: Clone, C: Clone> Clone for SpanService<S, T, M, C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            spans: self.spans.clone(),
+            make_span: self.make_span.clone(),
+            classify: self.classify.clone(),
+        }
+    }
+}
 
 impl<S, T, M, C> SpanService<S, T, M, C> {
     /// The inner service.

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -32,9 +33,10 @@ use crate::open::OpenSpan;
 /// let sum = spans.span("cache/Sum").call(|| 1 + 1);
 /// assert_eq!(sum, 2);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Spans<T> {
-    tracer: T,
+    /// Shared, for not every tracer can be cloned; the global one cannot.
+    tracer: Arc<T>,
     sampler: Option<Sampler>,
     random_trace_ids: bool,
 }
@@ -62,9 +64,9 @@ pub trait Describe {
 
 impl<T> Spans<T> {
     /// Starts spans with this tracer.
-    pub const fn new(tracer: T) -> Self {
+    pub fn new(tracer: T) -> Self {
         Self {
-            tracer,
+            tracer: Arc::new(tracer),
             sampler: None,
             random_trace_ids: true,
         }
@@ -217,6 +219,16 @@ where
             has_random_flag(parent)
         } else {
             self.random_trace_ids
+        }
+    }
+}
+
+impl<T> Clone for Spans<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tracer: Arc::clone(&self.tracer),
+            sampler: self.sampler.clone(),
+            random_trace_ids: self.random_trace_ids,
         }
     }
 }

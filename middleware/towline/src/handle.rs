@@ -186,7 +186,10 @@ impl Towline {
     #[must_use]
     pub fn http_client(&self) -> HttpClientLayer {
         let spans = self.spans_by(self.shared.http.clone());
-        client::TraceLayer::from_spans(spans).with_propagator(self.propagator())
+        let layer = client::TraceLayer::from_spans(spans).with_propagator(self.propagator());
+        #[cfg(feature = "hyper-util")]
+        let layer = layer.with_hyper_util();
+        layer
     }
 
     /// Starts spans of your own, around a block of code or by [`SpanLayer`] around any service. `scope_name` is the name

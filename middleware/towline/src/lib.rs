@@ -132,6 +132,7 @@
 //! | `file` | yes | export to `file://` |
 //! | `grpc` | yes | export to `grpc://` |
 //! | `http` | yes | export to `http://` |
+//! | `hyper-util` | yes | the address of the peer of a hyper-util client to [`http_client`](Towline::http_client); `http::hyper_util` |
 //! | `yaml` | yes | `Towline::from_file`, `Config::from_file`, `Config::from_yaml` |
 //! | `reqwest` | no | `http::client::reqwest` |
 //! | `full` | no | all of them |

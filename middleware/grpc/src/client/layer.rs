@@ -1,24 +1,26 @@
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use http::{HeaderName, Request};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
-use towline_http::attributes::{HostAndPort, SERVER_ADDRESS, SERVER_PORT, shared};
+use towline_http::attributes::{SERVER_ADDRESS, SERVER_PORT};
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 use towline_span::{Describe, OpenSpan, Spans};
 
 use super::Trace;
+use crate::address::server_of;
 use crate::conventions::Conventions;
-use crate::method::Method;
+use crate::method::{Method, Methods};
 use crate::options::{Capture, Options};
 use crate::record::{Recorder, Side};
 use crate::timeout::Deadline;
 
 /// Puts a client span around every gRPC call. See the [module documentation](super).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TraceLayer<T> {
     spans: Spans<T>,
     options: Arc<Options>,
@@ -29,6 +31,8 @@ pub struct TraceLayer<T> {
 struct Description<'a, T> {
     layer: &'a TraceLayer<T>,
     request: RequestHead<'a>,
+    /// Only a call that may be recorded needs it.
+    method: OnceCell<Method>,
 }
 
 // === impl TraceLayer ===
@@ -74,6 +78,18 @@ impl<T> TraceLayer<T> {
         self
     }
 
+    /// Lists the methods that there are, as `package.Service/Method`; any other is `_OTHER`. Default: what
+    /// a client names that tonic has generated (feature `tonic`), and any other unless the answer is
+    /// UNIMPLEMENTED.
+    ///
+    /// It is for proxies, which send on whatever they are asked for: as long as callers can choose names,
+    /// they can choose very many.
+    #[must_use]
+    pub fn with_methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        self.options_mut().methods = Methods::only(methods);
+        self
+    }
+
     /// Names the server that is called: the target of the channel, not the address it resolves to.
     ///
     /// tonic's `Channel` adds the target below its layers, which see a path only; without this the
@@ -88,14 +104,15 @@ impl<T> TraceLayer<T> {
     /// Lists the request metadata to record. Default: none. Credentials are masked even if listed.
     #[must_use]
     pub fn with_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().request_metadata = Capture::new("rpc.request.metadata", names);
+        self.options_mut().request_metadata = Capture::of_requests(names);
         self
     }
 
-    /// Lists the response metadata to record. Default: none. Credentials are masked even if listed.
+    /// Lists the response metadata to record, initial and trailing. Default: none. Credentials are masked
+    /// even if listed.
     #[must_use]
     pub fn with_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().response_metadata = Capture::new("rpc.response.metadata", names);
+        self.options_mut().response_metadata = Capture::of_responses(names);
         self
     }
 
@@ -121,12 +138,17 @@ where
         let description = Description {
             layer: self,
             request: RequestHead::from(&*request),
+            method: OnceCell::new(),
         };
         let span = self.spans.start(&base, &description);
         let record = if span.is_recording() {
-            let head = RequestHead::from(&*request);
-            let deadline = Deadline::new(head.headers, None);
-            Recorder::new(Side::Client, head, &self.options, deadline)
+            let deadline = Deadline::new(request.headers(), None);
+            Recorder::new(
+                Side::Client,
+                description.method().clone(),
+                &self.options,
+                deadline,
+            )
         } else {
             Recorder::idle()
         };
@@ -135,7 +157,17 @@ where
     }
 }
 
-impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+impl<T> Clone for TraceLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            spans: self.spans.clone(),
+            options: Arc::clone(&self.options),
+            server: self.server.clone(),
+        }
+    }
+}
+
+impl<S, T> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -145,35 +177,38 @@ impl<S, T: Clone> Layer<S> for TraceLayer<T> {
 
 // === impl Description ===
 
+impl<T> Description<'_, T> {
+    fn method(&self) -> &Method {
+        self.method
+            .get_or_init(|| Method::of_request(self.request, &self.layer.options.methods))
+    }
+}
+
 impl<T> Describe for Description<'_, T> {
     fn describe(&self) -> SpanBuilder {
         let request = self.request;
         let TraceLayer {
             options, server, ..
         } = self.layer;
-        let method = Method::of_request(request);
-        let known = method.is_well_formed();
+        let method = self.method();
+        let known = method.is_known();
         let mut attributes = Vec::with_capacity(CAPACITY);
         attributes.extend(options.conventions.system());
-        attributes.extend(options.conventions.method(&method, known));
-        let target = || HostAndPort::of_request(request.uri, request.headers);
+        if let Some(known) = known {
+            attributes.extend(options.conventions.method(method, known));
+        }
         match server {
             Some((address, port)) => attributes.extend([
                 KeyValue::new(SERVER_ADDRESS, Arc::clone(address)),
                 KeyValue::new(SERVER_PORT, i64::from(*port)),
             ]),
-            None => {
-                if let Some(server) = target() {
-                    attributes.push(KeyValue::new(SERVER_ADDRESS, shared(server.host)));
-                    if let Some(port) = server.port {
-                        attributes.push(KeyValue::new(SERVER_PORT, i64::from(port)));
-                    }
-                }
-            }
+            None => attributes.extend(server_of(request)),
         }
-        attributes.extend(options.request_metadata.attributes(request.headers));
-        let mut builder =
-            SpanBuilder::from_name(method.span_name(known)).with_kind(SpanKind::Client);
+        options
+            .request_metadata
+            .extend(&mut attributes, request.headers);
+        let name = method.span_name(known.unwrap_or(true));
+        let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
         builder.attributes = Some(attributes);
         builder
     }

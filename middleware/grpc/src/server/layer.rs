@@ -1,16 +1,14 @@
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Request};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
-use towline_http::attributes::{
-    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared,
-    shared_display,
-};
+use towline_http::attributes::{NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, shared_display};
 use towline_http::server::PeerAddr;
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
@@ -18,19 +16,21 @@ use towline_sampler::Sampler;
 use towline_span::{Describe, OpenSpan, Spans};
 
 use super::Trace;
+use crate::address::server_of;
 use crate::conventions::Conventions;
-use crate::method::Method;
+use crate::method::{Method, Methods};
 use crate::options::{Capture, Options};
 use crate::record::{Recorder, Side};
 use crate::timeout::Deadline;
+use crate::trace_bin;
 
 /// Puts a server span around every gRPC call. See the [module documentation](super).
-#[derive(Clone)]
 pub struct TraceLayer<T> {
     spans: Spans<T>,
     options: Arc<Options>,
     peer: FindPeer,
     timeout: Option<Duration>,
+    grpc_trace_bin: bool,
 }
 
 type FindPeer = Arc<dyn Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -39,6 +39,8 @@ type FindPeer = Arc<dyn Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync>
 struct Description<'a, T> {
     layer: &'a TraceLayer<T>,
     request: RequestHead<'a>,
+    /// Only a call that may be recorded needs it.
+    method: OnceCell<Method>,
 }
 
 // === impl TraceLayer ===
@@ -61,6 +63,7 @@ impl<T> TraceLayer<T> {
             options: Arc::default(),
             peer: Arc::new(peer),
             timeout: None,
+            grpc_trace_bin: false,
         }
     }
 
@@ -87,23 +90,38 @@ impl<T> TraceLayer<T> {
 
     /// Lists the methods that are served, as `package.Service/Method`; any other is `_OTHER`.
     /// Default: every method is taken for served unless the answer is UNIMPLEMENTED.
+    ///
+    /// With a list the method is among the attributes from the start, where a sampler sees it. It takes a
+    /// list where something before the service answers for it, such as a check of credentials or a proxy:
+    /// as long as callers can choose names, they can choose very many.
     #[must_use]
     pub fn with_methods<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.options_mut().set_methods(methods);
+        self.options_mut().methods = Methods::only(methods);
+        self
+    }
+
+    /// Also reads `grpc-trace-bin`, OpenCensus' binary form of a trace context, where there is no
+    /// legal `traceparent`. Default: it is ignored. It is never written.
+    ///
+    /// It is for the time in which some callers have moved on and others have not.
+    #[must_use]
+    pub fn with_grpc_trace_bin(mut self) -> Self {
+        self.grpc_trace_bin = true;
         self
     }
 
     /// Lists the request metadata to record. Default: none. Credentials are masked even if listed.
     #[must_use]
     pub fn with_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().request_metadata = Capture::new("rpc.request.metadata", names);
+        self.options_mut().request_metadata = Capture::of_requests(names);
         self
     }
 
-    /// Lists the response metadata to record. Default: none. Credentials are masked even if listed.
+    /// Lists the response metadata to record, initial and trailing. Default: none. Credentials are masked
+    /// even if listed.
     #[must_use]
     pub fn with_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().response_metadata = Capture::new("rpc.response.metadata", names);
+        self.options_mut().response_metadata = Capture::of_responses(names);
         self
     }
 
@@ -127,6 +145,12 @@ impl<T> TraceLayer<T> {
         self
     }
 
+    /// Whether a caller has sent any context.
+    fn context_present(&self, headers: &HeaderMap) -> bool {
+        self.options.propagator.fields_present(headers)
+            || (self.grpc_trace_bin && headers.contains_key(trace_bin::GRPC_TRACE_BIN))
+    }
+
     fn options_mut(&mut self) -> &mut Options {
         Arc::make_mut(&mut self.options)
     }
@@ -140,15 +164,19 @@ where
     type Record = Recorder;
 
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
-        let propagator = &self.options.propagator;
-        if !self.spans.is_enabled() && !propagator.fields_present(request.headers()) {
+        if !self.spans.is_enabled() && !self.context_present(request.headers()) {
             return None;
         }
-        let extraction = propagator.extract(request.headers(), &Context::current());
+        let propagator = &self.options.propagator;
+        let mut extraction = propagator.extract(request.headers(), &Context::current());
+        if self.grpc_trace_bin {
+            trace_bin::fall_back(request.headers(), &mut extraction);
+        }
         let request = RequestHead::from(&*request);
         let description = Description {
             layer: self,
             request,
+            method: OnceCell::new(),
         };
         let span = match extraction.parent {
             Some(parent) => self
@@ -158,7 +186,12 @@ where
         };
         let record = if span.is_recording() {
             let deadline = Deadline::new(request.headers, self.timeout);
-            Recorder::new(Side::Server, request, &self.options, deadline)
+            Recorder::new(
+                Side::Server,
+                description.method().clone(),
+                &self.options,
+                deadline,
+            )
         } else {
             Recorder::idle()
         };
@@ -166,7 +199,19 @@ where
     }
 }
 
-impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+impl<T> Clone for TraceLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            spans: self.spans.clone(),
+            options: Arc::clone(&self.options),
+            peer: Arc::clone(&self.peer),
+            timeout: self.timeout,
+            grpc_trace_bin: self.grpc_trace_bin,
+        }
+    }
+}
+
+impl<S, T> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -180,33 +225,42 @@ impl<T: fmt::Debug> fmt::Debug for TraceLayer<T> {
             .field("spans", &self.spans)
             .field("options", &self.options)
             .field("timeout", &self.timeout)
+            .field("grpc_trace_bin", &self.grpc_trace_bin)
             .finish_non_exhaustive()
     }
 }
 
 // === impl Description ===
 
+impl<T> Description<'_, T> {
+    fn method(&self) -> &Method {
+        self.method
+            .get_or_init(|| Method::of_request(self.request, &self.layer.options.methods))
+    }
+}
+
 impl<T> Describe for Description<'_, T> {
     fn describe(&self) -> SpanBuilder {
         let request = self.request;
         let options = &self.layer.options;
-        let method = Method::of_request(request);
+        let method = self.method();
+        let known = method.is_known();
         let mut attributes = Vec::with_capacity(CAPACITY);
         attributes.extend(options.conventions.system());
-        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
-            attributes.push(KeyValue::new(SERVER_ADDRESS, shared(server.host)));
-            if let Some(port) = server.port {
-                attributes.push(KeyValue::new(SERVER_PORT, i64::from(port)));
-            }
+        if let Some(known) = known {
+            attributes.extend(options.conventions.method(method, known));
         }
+        attributes.extend(server_of(request));
         if let Some(peer) = (self.layer.peer)(request) {
             attributes.extend([
                 KeyValue::new(NETWORK_PEER_ADDRESS, shared_display(peer.ip())),
                 KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())),
             ]);
         }
-        attributes.extend(options.request_metadata.attributes(request.headers));
-        let name = method.span_name(options.knows(&method));
+        options
+            .request_metadata
+            .extend(&mut attributes, request.headers);
+        let name = method.span_name(known.unwrap_or(true));
         let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
         builder.attributes = Some(attributes);
         builder

@@ -45,6 +45,7 @@ impl AttributeOptions {
     /// The name of a span whose route or template is known.
     pub(crate) fn routed_name(&self, method: &Method, route: &str) -> Cow<'static, str> {
         let method = self.method_name(method);
+        let route = truncate(route, self.value_limit_bytes);
         let mut name = String::with_capacity(method.len() + 1 + route.len());
         name.push_str(&method);
         name.push(' ');

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request};
@@ -13,24 +14,28 @@ use towline_span::{OpenSpan, Spans};
 use super::Trace;
 use super::record::{Description, Recorder};
 use crate::attributes::AttributeOptions;
-use crate::head::RequestHead;
+use crate::head::{RequestHead, ResponseHead};
+use crate::peer::PeerAddr;
 use crate::service::Begin;
 
 /// Puts a client span around every HTTP request that is sent. See the
 /// [module documentation](super).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TraceLayer<T> {
     spans: Spans<T>,
-    options: Options,
+    options: Arc<Options>,
 }
 
 /// What a user chose, shared by every clone of a service.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) propagator: Propagator,
     pub(crate) attributes: AttributeOptions,
     pub(crate) template: Option<FindTemplate>,
+    pub(crate) peer: FindPeer,
 }
+
+type FindPeer = Arc<dyn Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync>;
 
 type FindTemplate = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
 
@@ -51,7 +56,7 @@ impl<T> TraceLayer<T> {
     pub fn from_spans(spans: Spans<T>) -> Self {
         Self {
             spans,
-            options: Options::default(),
+            options: Arc::default(),
         }
     }
 
@@ -74,7 +79,7 @@ impl<T> TraceLayer<T> {
     /// the process-global propagator is.
     #[must_use]
     pub fn with_propagator(mut self, propagator: Propagator) -> Self {
-        self.options.propagator = propagator;
+        self.options_mut().propagator = propagator;
         self
     }
 
@@ -88,7 +93,21 @@ impl<T> TraceLayer<T> {
     where
         F: for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
-        self.options.template = Some(Arc::new(template));
+        self.options_mut().template = Some(Arc::new(template));
+        self
+    }
+
+    /// Sets where the address of the connection's peer comes from. Default: [`PeerAddr`] in the
+    /// response's extensions.
+    ///
+    /// What this crate makes of a reqwest client leaves it there; what hyper-util's clients leave is
+    /// read after `with_hyper_util` (feature `hyper-util`).
+    #[must_use]
+    pub fn with_peer<F>(mut self, peer: F) -> Self
+    where
+        F: Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync + 'static,
+    {
+        self.options_mut().peer = Arc::new(peer);
         self
     }
 
@@ -96,7 +115,7 @@ impl<T> TraceLayer<T> {
     /// and `QUERY`.
     #[must_use]
     pub fn with_known_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.options.attributes.set_known_methods(methods);
+        self.options_mut().attributes.set_known_methods(methods);
         self
     }
 
@@ -107,7 +126,7 @@ impl<T> TraceLayer<T> {
     where
         K: Into<Cow<'static, str>>,
     {
-        self.options.attributes.set_redacted_query_keys(keys);
+        self.options_mut().attributes.set_redacted_query_keys(keys);
         self
     }
 
@@ -115,7 +134,7 @@ impl<T> TraceLayer<T> {
     /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
     #[must_use]
     pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
-        self.options.attributes.value_limit_bytes = bytes;
+        self.options_mut().attributes.value_limit_bytes = bytes;
         self
     }
 }
@@ -137,11 +156,28 @@ where
         }
         let span = spans.start(&base, &Description::new(options, request));
         propagator.inject(span.context(), request.headers_mut());
-        Some((span, Recorder::new(request.method())))
+        let options = span.is_recording().then(|| Arc::clone(options));
+        let record = Recorder::new(request.method(), options);
+        Some((span, record))
     }
 }
 
-impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+impl<T> TraceLayer<T> {
+    fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
+    }
+}
+
+impl<T> Clone for TraceLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            spans: self.spans.clone(),
+            options: Arc::clone(&self.options),
+        }
+    }
+}
+
+impl<S, T> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -151,12 +187,23 @@ impl<S, T: Clone> Layer<S> for TraceLayer<T> {
 
 // === impl Options ===
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            propagator: Propagator::default(),
+            attributes: AttributeOptions::default(),
+            template: None,
+            peer: Arc::new(|response| Some(response.extensions.get::<PeerAddr>()?.0)),
+        }
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("propagator", &self.propagator)
             .field("attributes", &self.attributes)
             .field("template", &self.template.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

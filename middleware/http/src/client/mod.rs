@@ -97,6 +97,7 @@
 //! | `url.full` | the target; user information and secret query values are redacted |
 //! | `url.template` | [`with_template`](TraceLayer::with_template) |
 //! | `server.address`, `server.port` | the target's authority, else `Host`; the port by default that of the scheme |
+//! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](crate::PeerAddr) in the response's extensions, or [`with_peer`](TraceLayer::with_peer) |
 //! | `network.protocol.version` | the response |
 //! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 400 up |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |

@@ -1,3 +1,6 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
@@ -7,7 +10,7 @@ use towline_span::{Describe, Failure, OpenSpan, Outcome};
 use super::layer::Options;
 use crate::answer::Answer;
 use crate::attributes::{
-    self, AttributeOptions, HostAndPort, failure_of, redacted, status_failure,
+    self, AttributeOptions, HostAndPort, failure_of, redacted, shared_display, status_failure,
 };
 use crate::exchange::{Record, Rest};
 use crate::head::{RequestHead, ResponseHead};
@@ -22,6 +25,9 @@ pub(crate) struct Description<'a> {
 #[derive(Debug)]
 pub struct Recorder {
     answer: Answer,
+    /// For a span that is recorded only.
+    options: Option<Arc<Options>>,
+    peer: Option<SocketAddr>,
     head: Option<(StatusCode, Version)>,
     error: Option<Failure>,
 }
@@ -84,9 +90,11 @@ impl Describe for Description<'_> {
 // === impl Recorder ===
 
 impl Recorder {
-    pub(crate) fn new(method: &Method) -> Self {
+    pub(crate) fn new(method: &Method, options: Option<Arc<Options>>) -> Self {
         Self {
             answer: Answer::to(method),
+            options,
+            peer: None,
             head: None,
             error: None,
         }
@@ -96,6 +104,10 @@ impl Recorder {
 impl Record for Recorder {
     fn head(&mut self, head: ResponseHead<'_>) -> Rest {
         self.head = Some((head.status, head.version));
+        self.peer = self
+            .options
+            .as_ref()
+            .and_then(|options| (options.peer)(head));
         self.answer.rest(head.status)
     }
 
@@ -113,10 +125,17 @@ impl Record for Recorder {
                 .filter(|status| status.is_client_error() || status.is_server_error())
                 .map(status_failure)
         });
+        let peer = self.peer.map(|peer| {
+            [
+                KeyValue::new(attributes::NETWORK_PEER_ADDRESS, shared_display(peer.ip())),
+                KeyValue::new(attributes::NETWORK_PEER_PORT, i64::from(peer.port())),
+            ]
+        });
         let known = status
             .map(attributes::status_code)
             .into_iter()
-            .chain(version.and_then(attributes::protocol_version));
+            .chain(version.and_then(attributes::protocol_version))
+            .chain(peer.into_iter().flatten());
         span.end(outcome, failure, known);
     }
 }

@@ -33,6 +33,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Trace, TraceLayer};
+use crate::peer::PeerAddr;
 
 /// A `reqwest::Client` whose requests are traced.
 #[derive(Clone)]
@@ -123,6 +124,7 @@ impl<B: Into<Body>> Service<Request<B>> for HttpClient {
         let client = self.0.clone();
         HttpFuture(Box::pin(async move {
             let response = client.execute(request?).await?;
+            let peer = response.remote_addr().map(PeerAddr);
             let url = Response::builder().url(response.url().clone()).body(());
             let mut response = Response::from(response);
             // Where the answer came from after redirects; `reqwest::Response` wants it back.
@@ -130,6 +132,9 @@ impl<B: Into<Body>> Service<Request<B>> for HttpClient {
                 response
                     .extensions_mut()
                     .extend(carrier.into_parts().0.extensions);
+            }
+            if let Some(peer) = peer {
+                response.extensions_mut().insert(peer);
             }
             Ok(response)
         }))

@@ -20,7 +20,7 @@ use crate::head::RequestHead;
 use crate::service::Begin;
 
 /// Puts a server span around every HTTP request. See the [module documentation](super).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TraceLayer<T> {
     spans: Spans<T>,
     options: Arc<Options>,
@@ -201,7 +201,16 @@ impl<T> TraceLayer<T> {
     }
 }
 
-impl<S, T: Clone> Layer<S> for TraceLayer<T> {
+impl<T> Clone for TraceLayer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            spans: self.spans.clone(),
+            options: Arc::clone(&self.options),
+        }
+    }
+}
+
+impl<S, T> Layer<S> for TraceLayer<T> {
     type Service = Trace<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -157,19 +157,7 @@ mod route;
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
 pub use self::route::DeferredRoute;
-
-use std::net::SocketAddr;
-
-/// The address of the connection's peer, for a server to put into the extensions of its requests.
-///
-/// hyper does not know it; the loop that accepts connections does. axum's `ConnectInfo` is read by
-/// `TraceLayer::with_axum`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "it is its address and nothing else"
-)]
-pub struct PeerAddr(pub SocketAddr);
+pub use crate::peer::PeerAddr;
 
 /// The service of [`TraceLayer`].
 pub type Trace<S, T> = crate::Trace<S, TraceLayer<T>>;

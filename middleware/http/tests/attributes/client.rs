@@ -214,3 +214,26 @@ fn a_function_of_the_user_is_asked_for_recorded_requests_only() {
         assert_eq!(asked, expected, "{tracing:?}");
     }
 }
+
+#[test]
+fn the_peer_is_recorded_where_the_response_tells_it() {
+    let peer: std::net::SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+    let answer = || {
+        Response::builder()
+            .extension(towline_http::PeerAddr(peer))
+            .body(())
+            .unwrap()
+    };
+    let tracing = TestTracing::always();
+    exchange(layer(&tracing), realistic(), answer());
+    let span = tracing.only();
+    assert_eq!(
+        attribute(&span, "network.peer.address"),
+        Some(text("2001:db8::1"))
+    );
+    assert_eq!(attribute(&span, "network.peer.port"), Some(integer(443)));
+
+    let tracing = TestTracing::always();
+    exchange(layer(&tracing).with_peer(|_| None), realistic(), answer());
+    assert_eq!(attribute(&tracing.only(), "network.peer.address"), None);
+}

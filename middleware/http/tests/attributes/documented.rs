@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::{Method, Request, Response};
 use opentelemetry_sdk::trace::SpanData;
-use towline_http::{Begin, client, server};
+use towline_http::{Begin, PeerAddr, client, server};
 use towline_test_support::TestTracing;
 
 use crate::{attributes, exchange};
@@ -38,7 +38,7 @@ where
 
     // A made-up method, answered with an error.
     let tracing = TestTracing::always();
-    let peer = server::PeerAddr(SocketAddr::from(([192, 0, 2, 1], 1)));
+    let peer = PeerAddr(SocketAddr::from(([192, 0, 2, 1], 1)));
     let request = Request::builder()
         .method(Method::from_bytes(b"BREW").unwrap())
         .uri("http://users.example:81/users?q=abc")
@@ -46,8 +46,8 @@ where
         .extension(peer)
         .body(())
         .unwrap();
-    let response = Response::builder().status(500).body(()).unwrap();
-    exchange(layer(&tracing), request, response);
+    let response = Response::builder().status(500).extension(peer);
+    exchange(layer(&tracing), request, response.body(()).unwrap());
     note(tracing.only());
 
     // Dropped before it was answered.
