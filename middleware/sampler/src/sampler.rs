@@ -101,19 +101,20 @@ impl Sampler {
     /// Decides from the parent alone, as [`ShouldSample`] would for a span of that trace.
     ///
     /// An invalid span context is no parent: the answer is [`Predecision::Ask`]. While the
-    /// [`Control`] is off the answer is always [`Predecision::No`].
+    /// [`Control`] is off there is no answer, since there is to be no span at all, not even one
+    /// that is not recorded; the switch and the rate are read at once.
     #[must_use]
-    pub fn predecide(&self, parent: &SpanContext) -> Predecision {
+    pub fn predecide(&self, parent: &SpanContext) -> Option<Predecision> {
         let state = self.control.load();
-        if !state.is_enabled() {
-            Predecision::No
-        } else if !parent.is_valid() {
-            Predecision::Ask
-        } else if self.samples_child(state, parent) {
-            Predecision::Yes
-        } else {
-            Predecision::No
-        }
+        state.is_enabled().then(|| {
+            if !parent.is_valid() {
+                Predecision::Ask
+            } else if self.samples_child(state, parent) {
+                Predecision::Yes
+            } else {
+                Predecision::No
+            }
+        })
     }
 
     fn samples_child(&self, state: State, parent: &SpanContext) -> bool {

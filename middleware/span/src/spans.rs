@@ -167,8 +167,7 @@ where
         }
         match &self.sampler {
             None => Some(Predecision::Yes),
-            Some(sampler) if sampler.control().is_enabled() => Some(sampler.predecide(parent)),
-            Some(_) => None,
+            Some(sampler) => sampler.predecide(parent),
         }
     }
 
@@ -187,6 +186,11 @@ where
         let mut span = self.tracer.build_with_context(builder, base);
         if !span.span_context().is_valid() {
             // The tracer has shut down: what the caller sent is passed on as it is.
+            return OpenSpan::passing(base.clone());
+        }
+        if !span.is_recording() && decision == Predecision::Yes && self.sampler.is_some() {
+            // The sampler has changed its mind, so it was switched off in between, and may be on
+            // again by now. A hop that is out of a trace must not cut it.
             return OpenSpan::passing(base.clone());
         }
         let random = self.is_random(base.span().span_context());

@@ -363,7 +363,7 @@ impl Towline {
         self.shared.parts.exporter.as_ref()
     }
 
-    fn spans_by(&self, tracer: SdkTracer) -> Spans<SdkTracer> {
+    pub(crate) fn spans_by(&self, tracer: SdkTracer) -> Spans<SdkTracer> {
         Spans::new(tracer)
             .with_sampler(self.sampler().clone())
             .with_random_trace_ids(self.shared.parts.random_trace_ids)

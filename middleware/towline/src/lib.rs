@@ -131,6 +131,7 @@
 //! | `axum` | yes | the route and the peer's address, where axum has left them in a request, to [`http_server`](Towline::http_server); `http::axum` |
 //! | `file` | yes | export to `file://` |
 //! | `grpc` | yes | export to `grpc://` |
+//! | `grpc-layers` | no | the layers for gRPC and tonic: `Towline::grpc_server`, `grpc_client`, `grpc_interceptor`; `server` and `client` for a port that carries both; the module `grpc` |
 //! | `http` | yes | export to `http://` |
 //! | `hyper-util` | yes | the address of the peer of a hyper-util client to [`http_client`](Towline::http_client); `http::hyper_util` |
 //! | `yaml` | yes | `Towline::from_file`, `Config::from_file`, `Config::from_yaml` |
@@ -147,12 +148,17 @@ mod builder;
 mod config;
 mod environment;
 mod error;
+#[cfg(feature = "grpc-layers")]
+mod grpc_layers;
 mod handle;
 mod propagator;
 mod resource;
 mod scope;
 mod start;
 
+#[cfg(feature = "grpc-layers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "grpc-layers")))]
+pub use towline_grpc as grpc;
 pub use towline_http as http;
 pub use towline_otlp as otlp;
 pub use towline_propagation as propagation;
@@ -171,6 +177,9 @@ pub use self::config::{Config, KeyPair};
 pub use self::config::{ConfigError, ConfigErrorKind};
 pub use self::environment::Environment;
 pub use self::error::{StartError, StartErrorKind};
+#[cfg(feature = "grpc-layers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "grpc-layers")))]
+pub use self::grpc_layers::{ClientLayer, GrpcClientLayer, GrpcServerLayer, ServerLayer};
 pub use self::handle::{HttpClientLayer, HttpServerLayer, Towline};
 pub use self::scope::SCHEMA_URL;
 

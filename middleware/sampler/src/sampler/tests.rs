@@ -30,7 +30,9 @@ fn assert_decision(sampler: &Sampler, parent: SpanContext, expected: bool) {
         (SamplingDecision::Drop, Predecision::No)
     };
     assert_eq!(result.decision, decision);
-    assert_eq!(sampler.predecide(&parent), predecision);
+    if sampler.control().is_enabled() {
+        assert_eq!(sampler.predecide(&parent), Some(predecision));
+    }
     assert_eq!(result.trace_state.get("vendor"), Some("kept"));
 }
 
@@ -91,12 +93,15 @@ fn an_invalid_parent_is_no_parent() {
         true,
         TraceState::NONE,
     );
-    assert_eq!(sampler.predecide(&invalid), Predecision::Ask);
+    assert_eq!(sampler.predecide(&invalid), Some(Predecision::Ask));
     assert_eq!(
         sample(&sampler, invalid).decision,
         SamplingDecision::RecordAndSample
     );
-    assert_eq!(sampler.predecide(&SpanContext::NONE), Predecision::Ask);
+    assert_eq!(
+        sampler.predecide(&SpanContext::NONE),
+        Some(Predecision::Ask)
+    );
 }
 
 #[test]
@@ -105,7 +110,8 @@ fn off_drops_everything_and_on_records_at_the_next_span() {
     let sampler = Sampler::new(control.clone());
     control.set_enabled(false);
     assert_decision(&sampler, parent(true, true), false);
-    assert_eq!(sampler.predecide(&SpanContext::NONE), Predecision::No);
+    assert_eq!(sampler.predecide(&SpanContext::NONE), None);
+    assert_eq!(sampler.predecide(&parent(true, true)), None);
     control.set_enabled(true);
     assert_decision(&sampler, parent(true, true), true);
 }
@@ -187,7 +193,7 @@ proptest! {
         let parent = SpanContext::new(
             TraceId::from(id), SpanId::from(1), TraceFlags::new(flags), remote, TraceState::NONE,
         );
-        let predecision = sampler.predecide(&parent);
+        let predecision = sampler.predecide(&parent).unwrap();
         let decision = sample(&sampler, parent).decision;
         prop_assert_eq!(predecision == Predecision::Yes, decision == SamplingDecision::RecordAndSample);
         prop_assert_ne!(predecision, Predecision::Ask);

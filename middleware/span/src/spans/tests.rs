@@ -195,3 +195,18 @@ fn the_flag_is_added_once_and_to_nothing_else() {
     assert_eq!(with_random_flag(flagged.clone(), true), flagged);
     assert_eq!(with_random_flag(flagged.clone(), false), flagged);
 }
+
+/// What a switch that is turned between the decision and the SDK's looks like from here.
+#[test]
+fn a_trace_is_not_cut_by_a_switch_that_is_turned_half_way() {
+    let off = Sampler::default();
+    off.control().set_enabled(false);
+    let provider = SdkTracerProvider::builder().with_sampler(off).build();
+    let spans = Spans::new(provider.tracer("test")).with_sampler(Sampler::default());
+    let caller = Caller::sampled().span_context();
+    let span = spans.start_remote(&Context::new(), caller.clone(), &|| {
+        SpanBuilder::from_name("hop")
+    });
+    assert!(!span.is_recording());
+    assert_eq!(span.context().span().span_context(), &caller);
+}

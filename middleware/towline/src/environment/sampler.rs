@@ -96,7 +96,7 @@ mod tests {
                 per_million,
                 "{name}"
             );
-            let predecide = |flags| sampler.predecide(&remote(flags));
+            let predecide = |flags| sampler.predecide(&remote(flags)).unwrap();
             assert_eq!(predecide(TraceFlags::SAMPLED), sampled_parent, "{name}");
             assert_eq!(
                 predecide(TraceFlags::NOT_SAMPLED),
