@@ -1,0 +1,204 @@
+//! Where encoded spans wait: bounded in bytes as they are held in memory, appended to under one
+//! short lock.
+//!
+//! Spans stand in the order they ended in a queue of blocks, each record with the index of its
+//! scope in the block's own table. Nothing is moved as the queue grows, nothing is kept apart per
+//! scope (a program with a hundred scopes does not hold a hundred half-empty buffers), and a
+//! drained block is used again: in steady state nothing is allocated.
+//!
+//! The bound covers every byte that is held for spans: blocks in the queue, blocks kept to be used
+//! again, blocks being drained, and batches on their way. For the last, room is set aside, so that
+//! forming a batch cannot fail.
+
+mod block;
+mod drain;
+mod ledger;
+mod plan;
+mod scratch;
+mod state;
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_sdk::trace::SpanData;
+use tokio::sync::Notify;
+
+pub(crate) use self::drain::Drain;
+pub(crate) use self::ledger::{Ledger, Loss};
+
+use self::block::Block;
+use self::state::{Placed, State};
+
+/// The limits of a [`Buffer`], in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of everything together.
+    pub(crate) buffer_bytes: usize,
+    /// Of a batch.
+    pub(crate) batch_bytes: usize,
+    /// How many batches can be on their way at a time.
+    pub(crate) concurrency: usize,
+}
+
+/// Spans on their way from the threads that end them to the thread that exports them.
+pub(crate) struct Buffer {
+    limits: Limits,
+    /// One of the `GATE_` constants: what stops a span before it is encoded.
+    gate: AtomicU8,
+    /// Spans refused at the gate, each counted nowhere else.
+    refused_full: AtomicU64,
+    refused_shutdown: AtomicU64,
+    state: Mutex<State>,
+    /// Tells the export thread to look.
+    wake: Notify,
+}
+
+/// A view of a [`Buffer`] in which every span that ended is counted exactly once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) ledger: Ledger,
+    /// Encoded spans that are in no batch yet.
+    pub(crate) pending_bytes: usize,
+    /// Memory for spans, batches on their way included.
+    pub(crate) held_bytes: usize,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// What blocks may take: room for a batch in each slot is set aside.
+    pub(crate) const fn capacity_bytes(&self) -> usize {
+        self.buffer_bytes
+            .saturating_sub(self.batch_bytes.saturating_mul(self.concurrency))
+    }
+
+    /// The size of a block: a small part of the whole.
+    const fn block_bytes(&self) -> usize {
+        match self.capacity_bytes() / 16 {
+            part if part > MAX_BLOCK_BYTES => MAX_BLOCK_BYTES,
+            part if part < MIN_BLOCK_BYTES => MIN_BLOCK_BYTES,
+            part => part,
+        }
+    }
+}
+
+// === impl Buffer ===
+
+impl Buffer {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            gate: AtomicU8::new(GATE_OPEN),
+            refused_full: AtomicU64::new(0),
+            refused_shutdown: AtomicU64::new(0),
+            state: Mutex::new(State::default()),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Takes a span, or refuses and counts it: before encoding it where that can be known.
+    pub(crate) fn push(&self, span: &SpanData) {
+        let refused = match self.gate.load(Ordering::Relaxed) {
+            GATE_OPEN => None,
+            GATE_FULL => Some(&self.refused_full),
+            _ => Some(&self.refused_shutdown),
+        };
+        if let Some(refused) = refused {
+            refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let placed = scratch::encoded(span, |encoded| {
+            let mut state = self.lock();
+            let placed = state.place(&self.limits, &span.instrumentation_scope, encoded);
+            if placed.shut {
+                self.gate.store(GATE_FULL, Ordering::Relaxed);
+            }
+            placed
+        });
+        if let Placed { wake: true, .. } = placed {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Waits until a span came into an empty buffer, or a batch is due.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Lets no more spans in.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.close();
+        self.gate.store(GATE_CLOSED, Ordering::Relaxed);
+    }
+
+    /// Counts everything that is held or on its way as lost: the export thread is gone.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.lock().abandon();
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.lock();
+        let mut snapshot = state.snapshot();
+        snapshot
+            .ledger
+            .refuse(Loss::BufferFull, self.refused_full.load(Ordering::Relaxed));
+        snapshot.ledger.refuse(
+            Loss::Shutdown,
+            self.refused_shutdown.load(Ordering::Relaxed),
+        );
+        snapshot
+    }
+
+    /// The oldest block, open or not.
+    fn pop(&self) -> Option<Block> {
+        self.lock().pop()
+    }
+
+    /// A batch sets out with `spans`, which took `pending_bytes` in the buffer and take
+    /// `batch_bytes` now; the blocks they were in are done with.
+    fn send(
+        &self,
+        spans: usize,
+        pending_bytes: usize,
+        batch_bytes: usize,
+        drained: impl Iterator<Item = Block>,
+    ) {
+        let mut state = self.lock();
+        state.send(&self.limits, spans, pending_bytes, batch_bytes, drained);
+        self.reopen(&state);
+    }
+
+    /// A batch was answered.
+    pub(crate) fn settle(&self, batch_bytes: usize, exported: usize, loss: Loss, lost: usize) {
+        let mut state = self.lock();
+        state.settle(&self.limits, batch_bytes, exported, loss, lost);
+        self.reopen(&state);
+    }
+
+    /// There may be room again.
+    fn reopen(&self, state: &State) {
+        if !state.is_closed() {
+            self.gate.store(GATE_OPEN, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock panics half-way; should it, the counters are worth more than a
+        // second panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const GATE_OPEN: u8 = 0;
+/// The last span did not fit in, and nothing has been drained since.
+const GATE_FULL: u8 = 1;
+const GATE_CLOSED: u8 = 2;
+
+const MIN_BLOCK_BYTES: usize = 1024;
+const MAX_BLOCK_BYTES: usize = 64 * 1024;

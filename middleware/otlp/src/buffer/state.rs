@@ -1,0 +1,239 @@
+use std::collections::VecDeque;
+
+use opentelemetry::InstrumentationScope;
+
+use super::block::{Block, KnownScopes, record_len, scope_bytes};
+use super::{Ledger, Limits, Loss, Snapshot};
+
+/// What the lock of a [`Buffer`](super::Buffer) guards.
+#[derive(Default)]
+pub(super) struct State {
+    queue: VecDeque<Block>,
+    /// Drained blocks, to be used again.
+    spare: Vec<Block>,
+    /// How many of them are worth keeping: about what traffic has filled between two batches.
+    spare_limit: usize,
+    /// Blocks that were popped since the last batch.
+    popped: usize,
+    known_scopes: KnownScopes,
+    ledger: Ledger,
+    /// Memory of all blocks: queued, spare and being drained.
+    block_bytes: usize,
+    /// Encoded spans that are in no batch yet.
+    pending_bytes: usize,
+    /// Batches on their way.
+    in_flight_bytes: usize,
+    /// The part of them beyond what was set aside.
+    oversize_bytes: usize,
+    /// The export thread was told that a batch is due.
+    signalled: bool,
+    closed: bool,
+}
+
+/// What became of a span, besides what the ledger says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Placed {
+    /// The export thread must be told.
+    pub(super) wake: bool,
+    /// There is no room until something is drained.
+    pub(super) shut: bool,
+}
+
+impl State {
+    /// Appends a span, or counts why not.
+    pub(super) fn place(
+        &mut self,
+        limits: &Limits,
+        scope: &InstrumentationScope,
+        span: &[u8],
+    ) -> Placed {
+        let was_empty = self.pending_bytes == 0;
+        let mut placed = Placed::default();
+        match self.try_place(limits, scope, span) {
+            Ok(()) => {
+                self.ledger.hold();
+                self.pending_bytes += record_len(span.len());
+                placed.wake = was_empty;
+            }
+            Err(loss) => {
+                self.ledger.refuse(loss, 1);
+                // With something left to drain the gate will be opened again; a huge span is no
+                // reason to shut it.
+                placed.shut = loss == Loss::BufferFull
+                    && !was_empty
+                    && record_len(span.len()) <= limits.block_bytes();
+            }
+        }
+        let due = placed.shut || self.pending_bytes >= limits.batch_bytes;
+        if due && !self.signalled {
+            self.signalled = true;
+            placed.wake = true;
+        }
+        placed
+    }
+
+    fn try_place(
+        &mut self,
+        limits: &Limits,
+        scope: &InstrumentationScope,
+        span: &[u8],
+    ) -> Result<(), Loss> {
+        if self.closed {
+            return Err(Loss::Shutdown);
+        }
+        if let Some(block) = self
+            .queue
+            .back_mut()
+            .filter(|block| block.has_room(span.len()))
+        {
+            if let Some(index) = block.scope_index(scope) {
+                block.push(index, span);
+                return Ok(());
+            }
+            if block.has_scope_room() {
+                return self.place_in_last(limits, scope, span);
+            }
+        }
+        let block = self.new_block(limits, span)?;
+        self.queue.push_back(block);
+        self.place_in_last(limits, scope, span)
+    }
+
+    /// Appends to the last block, whose room is known and which has not seen `scope`.
+    fn place_in_last(
+        &mut self,
+        limits: &Limits,
+        scope: &InstrumentationScope,
+        span: &[u8],
+    ) -> Result<(), Loss> {
+        let scope = self.known_scopes.share(scope);
+        let bytes = scope_bytes(&scope);
+        if !self.has_room(limits, bytes) {
+            return Err(Loss::BufferFull);
+        }
+        let Some(block) = self.queue.back_mut() else {
+            return Err(Loss::BufferFull);
+        };
+        let index = block.add_scope(scope);
+        block.push(index, span);
+        self.block_bytes += bytes;
+        Ok(())
+    }
+
+    fn new_block(&mut self, limits: &Limits, span: &[u8]) -> Result<Block, Loss> {
+        let record = record_len(span.len());
+        let size = limits.block_bytes();
+        if record <= size {
+            if let Some(block) = self.spare.pop() {
+                return Ok(block);
+            }
+            if !self.has_room(limits, size) {
+                return Err(Loss::BufferFull);
+            }
+            self.block_bytes += size;
+            return Ok(Block::new(size, size));
+        }
+        // A block of its own. While its batch is formed the span is held twice.
+        let needed = record.saturating_mul(2);
+        if needed > limits.capacity_bytes() || u32::try_from(record).is_err() {
+            return Err(Loss::TooLarge);
+        }
+        while !self.has_room(limits, needed) {
+            let Some(block) = self.spare.pop() else {
+                return Err(Loss::BufferFull);
+            };
+            self.block_bytes -= block.charge_bytes();
+        }
+        self.block_bytes += needed;
+        Ok(Block::new(record, needed))
+    }
+
+    const fn has_room(&self, limits: &Limits, bytes: usize) -> bool {
+        self.block_bytes + self.oversize_bytes + bytes <= limits.capacity_bytes()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.ledger.abandon(Loss::Shutdown);
+        self.queue.clear();
+        self.spare.clear();
+        (
+            self.block_bytes,
+            self.pending_bytes,
+            self.in_flight_bytes,
+            self.oversize_bytes,
+        ) = (0, 0, 0, 0);
+    }
+
+    pub(super) const fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            ledger: self.ledger,
+            pending_bytes: self.pending_bytes,
+            held_bytes: self.block_bytes + self.in_flight_bytes,
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Block> {
+        let block = self.queue.pop_front()?;
+        self.popped += 1;
+        Some(block)
+    }
+
+    pub(super) fn send(
+        &mut self,
+        limits: &Limits,
+        spans: usize,
+        pending_bytes: usize,
+        batch_bytes: usize,
+        drained: impl Iterator<Item = Block>,
+    ) {
+        self.ledger.send(spans as u64);
+        self.pending_bytes -= pending_bytes;
+        self.signalled = self.pending_bytes >= limits.batch_bytes;
+        self.in_flight_bytes += batch_bytes;
+        self.oversize_bytes += batch_bytes.saturating_sub(limits.batch_bytes);
+        if spans > 0 {
+            // Twice what the batch took: one lot is filled while another is drained.
+            self.spare_limit = 2 * self.popped + 1;
+            self.popped = 0;
+        }
+        for block in drained {
+            self.recycle(limits, block);
+        }
+        while self.spare.len() > self.spare_limit {
+            if let Some(block) = self.spare.pop() {
+                self.block_bytes -= block.charge_bytes();
+            }
+        }
+    }
+
+    fn recycle(&mut self, limits: &Limits, mut block: Block) {
+        self.block_bytes -= block.scope_bytes();
+        if block.charge_bytes() == limits.block_bytes() {
+            block.clear();
+            self.spare.push(block);
+        } else {
+            self.block_bytes -= block.charge_bytes();
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        limits: &Limits,
+        batch_bytes: usize,
+        exported: usize,
+        loss: Loss,
+        lost: usize,
+    ) {
+        self.ledger.settle(exported as u64, loss, lost as u64);
+        self.in_flight_bytes -= batch_bytes;
+        self.oversize_bytes -= batch_bytes.saturating_sub(limits.batch_bytes);
+    }
+}

@@ -1,0 +1,16 @@
+//! Spans of the SDK to OTLP protobuf, without a structure in between.
+//!
+//! Field numbers and types are those of [opentelemetry-proto 1.10]; the result decodes into what
+//! the transformation in the `opentelemetry-proto` crate makes of the same spans, which a property
+//! test checks.
+//!
+//! [opentelemetry-proto 1.10]: https://github.com/open-telemetry/opentelemetry-proto/blob/v1.10.0/opentelemetry/proto/trace/v1/trace.proto
+
+mod attribute;
+mod envelope;
+mod request;
+mod span;
+
+pub(crate) use self::envelope::{Envelope, scope_len};
+pub(crate) use self::request::request;
+pub(crate) use self::span::put_span;

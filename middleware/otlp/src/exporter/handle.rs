@@ -1,0 +1,211 @@
+use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+use super::builder::ExporterBuilder;
+use super::command::{Command, Deadline, Outcome, Reply};
+use super::health::Health;
+use super::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
+use super::stats::Stats;
+use crate::buffer::Buffer;
+
+/// The handle on a span exporter: what became of its spans, flush, shutdown.
+///
+/// Clones are handles on the same exporter. It has a thread of its own, so that every method works
+/// on any runtime, on a current-thread runtime, or on none, and none of them can deadlock. The
+/// thread ends with [`shutdown`](Self::shutdown), or when the last handle and the
+/// [`Processor`](crate::Processor) are gone: it then delivers what it holds, if it can within five
+/// seconds, while the drop itself returns at once.
+///
+/// # Examples
+///
+/// ```
+/// use opentelemetry::trace::{Tracer, TracerProvider};
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use std::time::Duration;
+/// use towline_otlp::{Discard, Exporter};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (processor, exporter) = Exporter::builder().transport(Discard::new()).build()?;
+/// let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+/// provider.tracer("docs").in_span("one", |_| {});
+///
+/// let summary = exporter.shutdown(Duration::from_secs(5)).await?;
+/// assert_eq!(summary.stats.exported, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    core: Arc<Core>,
+}
+
+/// What handles, the processor and the thread share. The thread has no sender: without handles its
+/// channel is closed.
+pub(super) struct Core {
+    pub(super) buffer: Arc<Buffer>,
+    pub(super) health: Arc<Health>,
+    pub(super) outcome: Arc<OnceLock<Outcome>>,
+    pub(super) commands: UnboundedSender<Command>,
+}
+
+// === impl Exporter ===
+
+impl Exporter {
+    /// Begins a configuration: only where spans go must be given.
+    pub fn builder() -> ExporterBuilder {
+        ExporterBuilder::new()
+    }
+
+    pub(super) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Where every span has gone so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+
+    /// Delivers every span that has ended, and waits until their fate is known.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError`] when the deadline passed first, when spans were lost, or when the exporter is
+    /// shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up waiting, not delivering.
+    pub async fn flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        let (sender, answer) = oneshot::channel();
+        self.core.ask(Command::Flush(
+            Deadline::after(deadline),
+            Reply::Future(sender),
+        ));
+        answer
+            .await
+            .unwrap_or(Err(FlushError::new(FlushErrorKind::Shutdown, 0)))
+    }
+
+    /// [`flush`](Self::flush) for programs without a runtime: blocks the thread, at most until the
+    /// deadline.
+    ///
+    /// It is safe inside a runtime as well, where it holds up the tasks of that thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn blocking_flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        self.core.blocking_flush(deadline)
+    }
+
+    /// Delivers every span that has ended, and ends the export thread. Spans that end from now on
+    /// are counted as dropped.
+    ///
+    /// It may be called twice and at the same time by several; all get the same answer. The
+    /// shortest deadline counts. While it lasts a failed batch is tried again only if there is time
+    /// left, and not at all if the backend has never been reached: a program without a collector
+    /// ends without delay.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError`] when spans were lost; it says how many. The exporter is shut down all the
+    /// same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up waiting, not shutting down.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<Summary, ShutdownError> {
+        let (sender, answer) = oneshot::channel();
+        self.core.ask(Command::Shutdown(
+            Deadline::after(deadline),
+            Reply::Future(sender),
+        ));
+        match answer.await {
+            Ok(outcome) => outcome,
+            Err(_) => self.core.outcome(),
+        }
+    }
+
+    /// [`shutdown`](Self::shutdown) for programs without a runtime: blocks the thread, at most
+    /// until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn blocking_shutdown(&self, deadline: Duration) -> Result<Summary, ShutdownError> {
+        self.core.blocking_shutdown(deadline)
+    }
+}
+
+// === impl Core ===
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the content: spans may hold what does not belong in a log.
+        self.stats().fmt(f)
+    }
+}
+
+impl Core {
+    pub(super) fn stats(&self) -> Stats {
+        Stats::new(&self.buffer.snapshot(), self.health.failed_attempts())
+    }
+
+    pub(super) fn blocking_flush(&self, deadline: Duration) -> Result<(), FlushError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.ask(Command::Flush(
+            Deadline::after(deadline),
+            Reply::Thread(sender),
+        ));
+        answer
+            .recv_timeout(deadline.saturating_add(GRACE))
+            .unwrap_or_else(|error| {
+                Err(FlushError::new(
+                    match error {
+                        RecvTimeoutError::Timeout => FlushErrorKind::Timeout,
+                        RecvTimeoutError::Disconnected => FlushErrorKind::Shutdown,
+                    },
+                    0,
+                ))
+            })
+    }
+
+    pub(super) fn blocking_shutdown(&self, deadline: Duration) -> Result<Summary, ShutdownError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.ask(Command::Shutdown(
+            Deadline::after(deadline),
+            Reply::Thread(sender),
+        ));
+        match answer.recv_timeout(deadline.saturating_add(GRACE)) {
+            Ok(outcome) => outcome,
+            Err(_) => self.outcome(),
+        }
+    }
+
+    /// Passes a command on; without a thread the reply is dropped, which answers it.
+    fn ask(&self, command: Command) {
+        drop(self.commands.send(command));
+    }
+
+    /// How the shutdown ended, for those who come too late to be told.
+    fn outcome(&self) -> Outcome {
+        self.outcome.get().cloned().unwrap_or_else(|| {
+            let stats = self.stats();
+            Err(ShutdownError::new(
+                ShutdownErrorKind::Stopped,
+                stats.held + stats.in_flight,
+                stats,
+            ))
+        })
+    }
+}
+
+/// The export thread keeps deadlines itself; this is for the case that it cannot, so that a blocked
+/// caller gets on.
+const GRACE: Duration = Duration::from_millis(250);

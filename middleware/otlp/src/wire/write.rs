@@ -1,0 +1,76 @@
+use super::wire_type;
+
+/// The bytes that `value` takes as a varint: 1 to 10.
+#[inline]
+pub(crate) const fn varint_len(value: u64) -> usize {
+    // One byte for each started group of seven bits; zero takes one as well. 9 / 64 is close enough
+    // to 1 / 7.
+    let last_bit = 63 - (value | 1).leading_zeros() as usize;
+    (last_bit * 9 + 73) / 64
+}
+
+/// The bytes of a length-delimited field with a number below 16, around a payload of `len` bytes.
+#[inline]
+pub(crate) const fn nested_len(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
+}
+
+/// Appends `value` as a minimal varint.
+#[inline]
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a field's key.
+#[inline]
+pub(crate) fn put_key(out: &mut Vec<u8>, field: u32, wire_type: u32) {
+    put_varint(out, u64::from(field << 3 | wire_type));
+}
+
+/// Appends the key and the length of a length-delimited field: what stands before its payload.
+#[inline]
+pub(crate) fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
+    put_key(out, field, wire_type::LEN);
+    put_varint(out, len as u64);
+}
+
+/// The bytes that a length can take as a varint: protobuf messages end at 2 GiB.
+pub(crate) const MAX_LEN_LEN: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_are_minimal_and_their_length_is_known_beforehand() {
+        for (value, expected) in [
+            (0, &[0x00][..]),
+            (1, &[0x01]),
+            (0x7f, &[0x7f]),
+            (0x80, &[0x80, 0x01]),
+            (300, &[0xac, 0x02]),
+            (0x3fff, &[0xff, 0x7f]),
+            (0x4000, &[0x80, 0x80, 0x01]),
+            (
+                u64::MAX,
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+            ),
+        ] {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            assert_eq!(out, expected, "{value}");
+            assert_eq!(varint_len(value), expected.len(), "{value}");
+        }
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1u64 << shift) - 1] {
+                let mut out = Vec::new();
+                put_varint(&mut out, value);
+                assert_eq!(varint_len(value), out.len(), "{value}");
+            }
+        }
+    }
+}

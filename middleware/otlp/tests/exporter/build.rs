@@ -1,0 +1,143 @@
+//! An exporter that cannot work is an error when it is built, and says why.
+
+use std::error::Error;
+use std::time::Duration;
+
+use towline_otlp::{
+    BoxTransport, BuildErrorKind, Discard, Endpoint, Exporter, ExporterBuilder, TransportErrorKind,
+};
+
+#[track_caller]
+fn fails(builder: ExporterBuilder, kind: BuildErrorKind, expected: &str) {
+    let error = builder.build().unwrap_err();
+    let source = error
+        .source()
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default();
+    assert_eq!(error.kind(), kind, "{error}{source}");
+    assert!(
+        format!("{error}{source}").contains(expected),
+        "{error}{source}"
+    );
+}
+
+#[test]
+fn options_that_make_no_sense_are_named_with_their_value() {
+    let builder = || Exporter::builder().transport(Discard::new());
+    fails(
+        Exporter::builder(),
+        BuildErrorKind::NoTransport,
+        "expected an exporter url",
+    );
+    fails(
+        builder().concurrency(0),
+        BuildErrorKind::Option,
+        "concurrency is 0",
+    );
+    fails(
+        builder().batch_bytes(10),
+        BuildErrorKind::Option,
+        "batch_bytes is 10",
+    );
+    fails(
+        builder().buffer_bytes(1_000_000),
+        BuildErrorKind::Option,
+        "buffer_bytes is 1000000",
+    );
+    fails(
+        builder().concurrency(20),
+        BuildErrorKind::Option,
+        "20 batches of 524288 bytes",
+    );
+    fails(
+        builder().flush_interval(Duration::ZERO),
+        BuildErrorKind::Option,
+        "flush_interval is 0",
+    );
+    fails(
+        builder().attempt_timeout(Duration::ZERO),
+        BuildErrorKind::Option,
+        "attempt_timeout is 0",
+    );
+}
+
+#[test]
+fn urls_that_cannot_be_used_are_errors() {
+    let url = |url: &str| Exporter::builder().url(url);
+    fails(
+        url("tcp://host"),
+        BuildErrorKind::Endpoint,
+        "expected grpc, grpcs, http, https or file",
+    );
+    fails(
+        url("https://host"),
+        BuildErrorKind::Transport,
+        "asks for TLS",
+    );
+    fails(
+        url("grpcs://host"),
+        BuildErrorKind::Transport,
+        "asks for TLS",
+    );
+}
+
+#[test]
+#[cfg(all(feature = "grpc", feature = "http"))]
+fn nothing_is_connected_before_the_first_span() {
+    for url in ["grpc://host.invalid", "http://host.invalid"] {
+        let (_processor, exporter) = Exporter::builder().url(url).build().unwrap();
+        exporter.blocking_shutdown(Duration::from_secs(60)).unwrap();
+    }
+}
+
+#[test]
+fn a_transport_that_is_not_compiled_in_names_its_feature() {
+    for (url, feature, is_compiled) in [
+        ("grpc://host", "grpc", cfg!(feature = "grpc")),
+        ("http://host", "http", cfg!(feature = "http")),
+        ("file:///", "file", cfg!(feature = "file")),
+    ] {
+        if !is_compiled {
+            let error = BoxTransport::connect(&Endpoint::parse(url).unwrap()).unwrap_err();
+            assert_eq!(error.kind(), TransportErrorKind::Feature);
+            assert!(
+                error.to_string().contains(&format!("`{feature}`")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let builder = Exporter::builder().url("http://user:hunter2@host");
+    assert!(!format!("{builder:?}").contains("hunter2"));
+    let error = builder.build().unwrap_err();
+    let shown = format!("{error} {error:?} {}", error.source().unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn handles_show_counts_and_no_spans() {
+    let (processor, exporter) = Exporter::builder()
+        .transport(Discard::new())
+        .build()
+        .unwrap();
+    assert!(format!("{exporter:?} {processor:?}").contains("ended: 0"));
+}
+
+#[test]
+fn everything_can_go_to_other_threads() {
+    fn assert<T: Send + Sync + 'static>() {}
+    assert::<towline_otlp::Processor>();
+    assert::<Exporter>();
+    assert::<towline_otlp::Batch>();
+    assert::<towline_otlp::ExportError>();
+    fn assert_send<T: Send>(_: T) {}
+    let (_processor, exporter) = Exporter::builder()
+        .transport(Discard::new())
+        .build()
+        .unwrap();
+    assert_send(exporter.flush(Duration::ZERO));
+    assert_send(exporter.shutdown(Duration::ZERO));
+}
