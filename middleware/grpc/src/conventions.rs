@@ -21,9 +21,38 @@ pub enum Conventions {
     Both,
 }
 
-pub(crate) const RPC_METHOD: &str = "rpc.method";
+const RPC_METHOD: &str = "rpc.method";
+
+/// The version of the semantic conventions whose names [`Conventions::Candidate`] has.
+///
+/// The layers have no say in the scope of the tracer that they are given. Who makes the tracer should
+/// put this into it, so that a backend can translate the names to those of another version:
+///
+/// ```
+/// use opentelemetry::InstrumentationScope;
+/// use opentelemetry::trace::TracerProvider;
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use towline_grpc::{Conventions, SCHEMA_URL};
+///
+/// let scope = InstrumentationScope::builder("towline-grpc").with_schema_url(SCHEMA_URL).build();
+/// let tracer = SdkTracerProvider::builder().build().tracer_with_scope(scope);
+/// assert_eq!(Conventions::default().schema_url(), SCHEMA_URL);
+/// # let _ = towline_grpc::server::TraceLayer::new(tracer);
+/// ```
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 impl Conventions {
+    /// The version of the semantic conventions that has these names, as a scope's `schema_url`; see
+    /// [`SCHEMA_URL`]. For [`Both`](Self::Both) it is the candidate's.
+    #[must_use]
+    pub const fn schema_url(self) -> &'static str {
+        match self {
+            Self::Candidate | Self::Both => SCHEMA_URL,
+            // The last before the names were changed.
+            Self::Older => "https://opentelemetry.io/schemas/1.37.0",
+        }
+    }
+
     const fn candidate(self) -> bool {
         matches!(self, Self::Candidate | Self::Both)
     }
@@ -65,5 +94,81 @@ impl Conventions {
             .older()
             .then(|| KeyValue::new("rpc.grpc.status_code", code as i64));
         candidate.into_iter().chain(older)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use towline_http::RequestHead;
+
+    use super::*;
+    use crate::method::Methods;
+
+    fn shown(attributes: impl Iterator<Item = KeyValue>) -> Vec<String> {
+        attributes
+            .map(|attribute| format!("{}={}", attribute.key, attribute.value))
+            .collect()
+    }
+
+    fn all(conventions: Conventions, path: &str) -> Vec<String> {
+        let request = Request::get(path).body(()).unwrap();
+        let method = Method::of_request(RequestHead::from(&request), &Methods::default());
+        let known = method.was_known(Code::NotFound);
+        let attributes = conventions
+            .system()
+            .chain(conventions.method(&method, known))
+            .chain(conventions.code(Code::NotFound));
+        shown(attributes)
+    }
+
+    #[test]
+    fn each_version_has_its_names_and_both_have_all() {
+        assert_eq!(
+            all(Conventions::Candidate, "/a.B/C"),
+            [
+                "rpc.system.name=grpc",
+                "rpc.method=a.B/C",
+                "rpc.response.status_code=NOT_FOUND",
+            ]
+        );
+        assert_eq!(
+            all(Conventions::Older, "/a.B/C"),
+            [
+                "rpc.system=grpc",
+                "rpc.method=C",
+                "rpc.service=a.B",
+                "rpc.grpc.status_code=5",
+            ]
+        );
+        assert_eq!(
+            all(Conventions::Both, "/a.B/C"),
+            [
+                "rpc.system.name=grpc",
+                "rpc.system=grpc",
+                "rpc.method=a.B/C",
+                "rpc.service=a.B",
+                "rpc.response.status_code=NOT_FOUND",
+                "rpc.grpc.status_code=5",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_keeps_its_name_beside() {
+        for conventions in [
+            Conventions::Candidate,
+            Conventions::Older,
+            Conventions::Both,
+        ] {
+            let attributes = all(conventions, "/what");
+            assert!(attributes.contains(&"rpc.method=_OTHER".to_owned()));
+            assert!(attributes.contains(&"rpc.method_original=what".to_owned()));
+            assert!(
+                !attributes
+                    .iter()
+                    .any(|text| text.starts_with("rpc.service"))
+            );
+        }
     }
 }

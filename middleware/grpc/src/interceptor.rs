@@ -36,6 +36,8 @@ use tonic::service::Interceptor;
 use tonic::{Request, Status};
 use towline_propagation::Propagator;
 
+use crate::trace_bin;
+
 /// Writes the current context into the metadata of each call.
 #[derive(Clone, Debug, Default)]
 pub struct InjectInterceptor {
@@ -46,6 +48,7 @@ pub struct InjectInterceptor {
 #[derive(Clone, Debug, Default)]
 pub struct ExtractInterceptor {
     propagator: Propagator,
+    grpc_trace_bin: bool,
 }
 
 /// The caller's context, in the extensions of a request that went through
@@ -91,13 +94,23 @@ impl ExtractInterceptor {
         self.propagator = propagator;
         self
     }
+
+    /// Also reads `grpc-trace-bin`; see
+    /// [`with_grpc_trace_bin`](crate::server::TraceLayer::with_grpc_trace_bin) of the layer.
+    #[must_use]
+    pub fn with_grpc_trace_bin(mut self) -> Self {
+        self.grpc_trace_bin = true;
+        self
+    }
 }
 
 impl Interceptor for ExtractInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let extraction = self
-            .propagator
-            .extract(request.metadata().as_ref(), &Context::current());
+        let metadata = request.metadata().as_ref();
+        let mut extraction = self.propagator.extract(metadata, &Context::current());
+        if self.grpc_trace_bin {
+            trace_bin::fall_back(metadata, &mut extraction);
+        }
         let context = CallContext(extraction.into_context());
         request.extensions_mut().insert(context);
         Ok(request)

@@ -42,17 +42,20 @@ pub mod server;
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod interceptor;
 
+mod address;
 mod code;
 mod conventions;
+mod error;
 mod method;
 mod options;
 mod record;
 mod shared_port;
 mod status;
 mod timeout;
+mod trace_bin;
 
 pub use self::code::Code;
-pub use self::conventions::Conventions;
+pub use self::conventions::{Conventions, SCHEMA_URL};
 pub use self::shared_port::{ByContentType, Either};
 
 #[cfg(doctest)]

@@ -1,12 +1,15 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt;
-use towline_http::{Record, RequestHead, ResponseHead, Rest};
+use towline_http::{Record, ResponseHead, Rest};
 use towline_span::{Failure, OpenSpan, Outcome};
 
+use crate::address;
 use crate::code::Code;
+use crate::error::status_of;
 use crate::method::Method;
 use crate::options::Options;
 use crate::status::Status;
@@ -23,8 +26,18 @@ struct Call {
     method: Method,
     options: Arc<Options>,
     deadline: Deadline,
+    answer: Answer,
+}
+
+/// What the other side has said so far.
+#[derive(Debug, Default)]
+struct Answer {
     http_status: Option<StatusCode>,
+    /// OK, said before there was anything it could be about.
+    promised: bool,
     status: Option<Status>,
+    /// Of the connection that a client has called on.
+    peer: Option<SocketAddr>,
     metadata: Vec<KeyValue>,
 }
 
@@ -35,6 +48,8 @@ pub(crate) enum Side {
     Client,
 }
 
+// === impl Recorder ===
+
 impl Recorder {
     /// For a call that nobody records.
     pub(crate) const fn idle() -> Self {
@@ -43,47 +58,40 @@ impl Recorder {
 
     pub(crate) fn new(
         side: Side,
-        request: RequestHead<'_>,
+        method: Method,
         options: &Arc<Options>,
         deadline: Deadline,
     ) -> Self {
         Self(Some(Box::new(Call {
             side,
-            method: Method::of_request(request),
+            method,
             options: Arc::clone(options),
             deadline,
-            http_status: None,
-            status: None,
-            metadata: Vec::new(),
+            answer: Answer::default(),
         })))
     }
 }
 
 impl Record for Recorder {
     fn head(&mut self, head: ResponseHead<'_>) -> Rest {
-        let Some(call) = &mut self.0 else {
-            return Rest::Body;
-        };
-        call.http_status = Some(head.status);
-        call.status = Status::from_headers(head.headers);
-        call.metadata
-            .extend(call.options.response_metadata.attributes(head.headers));
-        if call.status.is_some() {
-            // Trailers-only: this was all.
-            return Rest::Nothing;
+        match &mut self.0 {
+            Some(call) => call.head(head),
+            None => Rest::Body,
         }
-        Rest::Body
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(call) = &mut self.0 {
-            call.status = Status::from_headers(trailers);
+            call.answer.status = Status::from_headers(trailers);
+            call.options
+                .response_metadata
+                .extend(&mut call.answer.metadata, trailers);
         }
     }
 
     fn error<E: 'static>(&mut self, error: &E) {
         if let Some(call) = &mut self.0 {
-            call.status = Some(Status::from_error(error));
+            call.answer.status = Some(status_of(error));
         }
     }
 
@@ -94,48 +102,87 @@ impl Record for Recorder {
     }
 }
 
+// === impl Call ===
+
 impl Call {
-    fn end(self, outcome: Outcome, span: &mut OpenSpan) {
-        let status = match (self.status, outcome) {
-            (Some(status), _) => status,
-            (None, Outcome::CancelledBeforeResponse | Outcome::CancelledDuringBody) => {
-                Status::new(if self.deadline.has_passed() {
-                    Code::DeadlineExceeded
-                } else {
-                    Code::Cancelled
-                })
+    fn head(&mut self, head: ResponseHead<'_>) -> Rest {
+        let answer = &mut self.answer;
+        answer.http_status = Some(head.status);
+        if self.side == Side::Client {
+            answer.peer = address::peer_of_response(head);
+        }
+        self.options
+            .response_metadata
+            .extend(&mut answer.metadata, head.headers);
+        match Status::from_headers(head.headers) {
+            // Trailers-only. What is OK may have messages behind it all the same, if the server is
+            // not careful, and clients read them.
+            Some(status) if status.code == Code::Ok => {
+                answer.promised = true;
+                Rest::Body
             }
-            (None, _) => Status::new(self.http_status.map_or(Code::Unknown, Code::from_http)),
-        };
+            Some(status) => {
+                answer.status = Some(status);
+                Rest::Nothing
+            }
+            None => Rest::Body,
+        }
+    }
+
+    fn end(mut self, outcome: Outcome, span: &mut OpenSpan) {
+        let status = self.take_status(outcome);
+        let Self {
+            side,
+            method,
+            options,
+            answer,
+            ..
+        } = self;
         let code = status.code;
-        let failed = match self.side {
+        let failed = match side {
             Side::Server => code.is_server_error(),
             Side::Client => code != Code::Ok,
         };
         let failure = (failed && outcome != Outcome::Panicked)
             .then(|| Failure::new(code.as_str()).with_description(status.message));
 
-        let options = &self.options;
-        // Anybody can call any method; one that nobody serves must not become a name.
-        let known = options.knows(&self.method) && code != Code::Unimplemented;
-        let method = match self.side {
-            Side::Client => None,
-            Side::Server => {
-                if !known {
-                    let name = self.method.span_name(known);
-                    span.context().span().update_name(name);
-                }
-                Some(options.conventions.method(&self.method, known))
+        // What was known at the start is recorded already.
+        let late = method.is_known().is_none().then(|| {
+            let known = method.was_known(code);
+            if !known {
+                let name = method.span_name(known);
+                span.context().span().update_name(name);
             }
-        };
+            options.conventions.method(&method, known)
+        });
         span.end(
             outcome,
             failure,
             options
                 .conventions
                 .code(code)
-                .chain(method.into_iter().flatten())
-                .chain(self.metadata),
+                .chain(late.into_iter().flatten())
+                .chain(answer.peer.into_iter().flat_map(address::peer))
+                .chain(answer.metadata),
         );
+    }
+
+    /// How the call went, with or without a word from the other side.
+    fn take_status(&mut self, outcome: Outcome) -> Status {
+        let answer = &mut self.answer;
+        if let Some(status) = answer.status.take() {
+            return status;
+        }
+        Status::new(match outcome {
+            Outcome::CancelledBeforeResponse | Outcome::CancelledDuringBody => {
+                if self.deadline.has_passed() {
+                    Code::DeadlineExceeded
+                } else {
+                    Code::Cancelled
+                }
+            }
+            Outcome::Completed if answer.promised => Code::Ok,
+            _ => answer.http_status.map_or(Code::Unknown, Code::from_http),
+        })
     }
 }

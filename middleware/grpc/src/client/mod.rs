@@ -72,6 +72,7 @@
 //! | `rpc.method` | the path |
 //! | `rpc.response.status_code` | the call's status: `OK`, `NOT_FOUND`, … |
 //! | `server.address`, `server.port` | [`with_server`](TraceLayer::with_server), else the target |
+//! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](towline_http::PeerAddr) or hyper-util's `HttpInfo` in the extensions of the response; tonic's channel tells neither |
 //! | `rpc.request.metadata.<key>`, `rpc.response.metadata.<key>` | the metadata that is [listed](TraceLayer::with_request_metadata) |
 //! | `error.type` | the status code, unless it is OK; `panic` |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |

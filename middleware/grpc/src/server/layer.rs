@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Request};
+use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
-use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
-use towline_http::attributes::{NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, shared_display};
-use towline_http::server::PeerAddr;
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 use towline_span::{Describe, OpenSpan, Spans};
 
 use super::Trace;
-use crate::address::server_of;
+use crate::address;
 use crate::conventions::Conventions;
 use crate::method::{Method, Methods};
 use crate::options::{Capture, Options};
@@ -61,7 +59,7 @@ impl<T> TraceLayer<T> {
         Self {
             spans,
             options: Arc::default(),
-            peer: Arc::new(peer),
+            peer: Arc::new(address::peer_of_request),
             timeout: None,
             grpc_trace_bin: false,
         }
@@ -126,7 +124,7 @@ impl<T> TraceLayer<T> {
     }
 
     /// Sets where the address of the connection's peer comes from. Default:
-    /// [`PeerAddr`] in the extensions, or what tonic leaves there (feature `tonic`).
+    /// [`PeerAddr`](towline_http::PeerAddr) in the extensions, or what tonic leaves there (feature `tonic`).
     #[must_use]
     pub fn with_peer<F>(mut self, peer: F) -> Self
     where
@@ -250,13 +248,9 @@ impl<T> Describe for Description<'_, T> {
         if let Some(known) = known {
             attributes.extend(options.conventions.method(method, known));
         }
-        attributes.extend(server_of(request));
-        if let Some(peer) = (self.layer.peer)(request) {
-            attributes.extend([
-                KeyValue::new(NETWORK_PEER_ADDRESS, shared_display(peer.ip())),
-                KeyValue::new(NETWORK_PEER_PORT, i64::from(peer.port())),
-            ]);
-        }
+        attributes.extend(address::server_of(request));
+        let peer = (self.layer.peer)(request);
+        attributes.extend(peer.into_iter().flat_map(address::peer));
         options
             .request_metadata
             .extend(&mut attributes, request.headers);
@@ -269,20 +263,6 @@ impl<T> Describe for Description<'_, T> {
     fn sketch(&self) -> Option<SpanBuilder> {
         Some(SpanBuilder::from_name("grpc").with_kind(SpanKind::Server))
     }
-}
-
-/// The peer as the server has left it in the extensions.
-fn peer(request: RequestHead<'_>) -> Option<SocketAddr> {
-    if let Some(peer) = request.extensions.get::<PeerAddr>() {
-        return Some(peer.0);
-    }
-    #[cfg(feature = "tonic")]
-    {
-        use tonic::transport::server::TcpConnectInfo;
-        request.extensions.get::<TcpConnectInfo>()?.remote_addr()
-    }
-    #[cfg(not(feature = "tonic"))]
-    None
 }
 
 /// Room for what a call usually records, its end included.

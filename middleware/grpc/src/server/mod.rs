@@ -90,7 +90,7 @@
 //! | `rpc.method_original` | the path, if it is `_OTHER` |
 //! | `rpc.response.status_code` | the call's status: `OK`, `NOT_FOUND`, … |
 //! | `server.address`, `server.port` | `:authority` |
-//! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](towline_http::server::PeerAddr), tonic's connection, or [`with_peer`](TraceLayer::with_peer) |
+//! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](towline_http::PeerAddr), tonic's connection, or [`with_peer`](TraceLayer::with_peer) |
 //! | `rpc.request.metadata.<key>`, `rpc.response.metadata.<key>` | the metadata that is [listed](TraceLayer::with_request_metadata) |
 //! | `error.type` | the status code, if it is an error; `panic` |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |

@@ -1,0 +1,54 @@
+use std::net::SocketAddr;
+
+use hyper_util::client::legacy::connect::HttpInfo;
+use opentelemetry::KeyValue;
+use towline_http::attributes::{
+    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared,
+    shared_display,
+};
+use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHead};
+use towline_span::truncate;
+
+/// `server.address` and `server.port` as the target of a request has them, if it has any.
+pub(crate) fn server_of(request: RequestHead<'_>) -> impl Iterator<Item = KeyValue> {
+    let server = HostAndPort::of_request(request.uri, request.headers);
+    let port = server.as_ref().and_then(|server| server.port);
+    let address = server.map(|server| {
+        // A caller can send a `host` of any length.
+        let host = truncate(server.host, DEFAULT_VALUE_LIMIT_BYTES);
+        KeyValue::new(SERVER_ADDRESS, shared(host))
+    });
+    let port = port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port)));
+    address.into_iter().chain(port)
+}
+
+/// The peer of the connection that a request came on, as the server has left it in the extensions.
+pub(crate) fn peer_of_request(request: RequestHead<'_>) -> Option<SocketAddr> {
+    if let Some(peer) = request.extensions.get::<PeerAddr>() {
+        return Some(peer.0);
+    }
+    #[cfg(feature = "tonic")]
+    {
+        use tonic::transport::server::TcpConnectInfo;
+        request.extensions.get::<TcpConnectInfo>()?.remote_addr()
+    }
+    #[cfg(not(feature = "tonic"))]
+    None
+}
+
+/// The peer of the connection that a response came on, as the client has left it in the extensions.
+pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr> {
+    if let Some(peer) = response.extensions.get::<PeerAddr>() {
+        return Some(peer.0);
+    }
+    let info = response.extensions.get::<HttpInfo>()?;
+    Some(info.remote_addr())
+}
+
+/// `network.peer.address` and `network.peer.port`.
+pub(crate) fn peer(address: SocketAddr) -> [KeyValue; 2] {
+    [
+        KeyValue::new(NETWORK_PEER_ADDRESS, shared_display(address.ip())),
+        KeyValue::new(NETWORK_PEER_PORT, i64::from(address.port())),
+    ]
+}
