@@ -1,6 +1,8 @@
-//! What the example programs share: a reverse proxy, a users app, and a reader that turns exported
+//! What the example programs share: reverse proxies, a users app, a greeter, and a reader that turns exported
 //! spans into pictures.
 
+pub mod grpc_proxy;
+pub mod hello;
 pub mod picture;
 pub mod proxy;
 pub mod quickstart;

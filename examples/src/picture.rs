@@ -106,7 +106,8 @@ fn note(span: &Span) -> String {
     if span.kind != "internal" {
         let _ = write!(note, "  {}", span.kind);
     }
-    if let Some(status) = span.attributes.get("http.response.status_code") {
+    let status = ["http.response.status_code", "rpc.response.status_code"];
+    if let Some(status) = status.iter().find_map(|key| span.attributes.get(*key)) {
         let _ = write!(note, " {status}");
     }
     if span.error {

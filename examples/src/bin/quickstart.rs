@@ -1,4 +1,5 @@
-//! The whole journey in one command: a reverse proxy and an axum app, real requests between them,
+//! The whole journey in one command: a reverse proxy, an axum app and a gRPC service, real requests through
+//! all of them,
 //! and every trace printed from what the exporter wrote.
 //!
 //! ```text
@@ -19,7 +20,7 @@ use towline_examples::quickstart::{BROKEN, Cluster, EVENTS, Expected, Hop, USERS
 use towline_examples::spans::Span;
 use towline_examples::{picture, spans};
 
-/// Traces a few requests through a reverse proxy and an axum app.
+/// Traces a few requests through a reverse proxy, an axum app and a gRPC service.
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 struct Arguments {
@@ -51,7 +52,7 @@ struct Caller {
 
 const STEPS: [Step; 4] = [
     Step {
-        title: "GET /users/42: a cache that misses, a backend that is slow",
+        title: "GET /users/42: a cache that misses, a backend that is slow, a greeting by gRPC",
         path: "/users/42",
         spans: USERS,
         caller: None,
@@ -104,12 +105,14 @@ async fn main() -> Result<ExitCode, BoxError> {
 
     let proxy = traced("proxy", &url)?;
     let app = traced("users", &url)?;
-    let cluster = Cluster::start(&proxy, &app, arguments.without).await?;
+    let greeter = traced("greeter", &url)?;
+    let cluster = Cluster::start(&proxy, &app, &greeter, arguments.without).await?;
     writeln!(
         io::stdout(),
-        "proxy on {}, app on {}, spans to {url}\n",
+        "proxy on {}, app on {}, greeter on {}, spans to {url}\n",
         cluster.proxy_address(),
-        cluster.app_address()
+        cluster.app_address(),
+        cluster.greeter_address()
     )?;
     for step in &STEPS {
         let rate = if step.caller.is_some() {
@@ -117,8 +120,9 @@ async fn main() -> Result<ExitCode, BoxError> {
         } else {
             Rate::ALWAYS
         };
-        proxy.control().set_rate(rate);
-        app.control().set_rate(rate);
+        for tracing in [&proxy, &app, &greeter] {
+            tracing.control().set_rate(rate);
+        }
         let traceparent = step
             .caller
             .map(|caller| format!("00-{}-{}-01", caller.trace_id, caller.span_id));
@@ -129,7 +133,7 @@ async fn main() -> Result<ExitCode, BoxError> {
     cluster.stop().await?;
 
     let mut wrong = Vec::new();
-    for tracing in [proxy, app] {
+    for tracing in [proxy, app, greeter] {
         if let Err(error) = tracing.shutdown(Duration::from_secs(5)).await {
             wrong.push(error.to_string());
         }
@@ -138,7 +142,7 @@ async fn main() -> Result<ExitCode, BoxError> {
         Some(dir) => wrong.extend(print(&dir, before)?),
         None => writeln!(
             io::stdout(),
-            "the spans are on their way; look for the services proxy and users"
+            "the spans are on their way; look for the services proxy, users and greeter"
         )?,
     }
     if wrong.is_empty() {

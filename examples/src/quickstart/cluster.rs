@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use clap::ValueEnum;
+use futures_util::stream;
 use http::uri::Authority;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -13,9 +14,13 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Status, Streaming};
 use tower::BoxError;
-use towline::Towline;
+use towline::{GrpcServerLayer, Towline};
 
+use crate::hello::{Greeter, GreeterServer, HelloReply, HelloRequest};
 use crate::{proxy, users};
 
 /// A layer of the quickstart that can be left out.
@@ -32,17 +37,22 @@ pub enum Hop {
     Cache,
     /// The layer around the app's backend.
     Backend,
+    /// The layer around the app's calls of the greeter.
+    GreeterClient,
+    /// The greeter's server layer.
+    GreeterServer,
 }
 
-/// A proxy and an app behind it, serving on loopback.
+/// A proxy, an app behind it and a gRPC service behind that, serving on loopback.
 #[derive(Debug)]
 pub struct Cluster {
     proxy: Server,
     app: Server,
+    greeter: Server,
     client: Client<HttpConnector, Empty<bytes::Bytes>>,
 }
 
-/// One of the two servers.
+/// One of the servers.
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
@@ -53,7 +63,7 @@ struct Server {
 // === impl Cluster ===
 
 impl Cluster {
-    /// Starts both servers on ports that the system picks.
+    /// Starts the servers on ports that the system picks.
     ///
     /// # Errors
     ///
@@ -61,14 +71,25 @@ impl Cluster {
     pub async fn start(
         proxy: &Towline,
         app: &Towline,
+        greeter: &Towline,
         without: Option<Hop>,
     ) -> Result<Self, BoxError> {
         let with = |hop| without != Some(hop);
-        let router = users::app(users::Layers {
+        let layer = with(Hop::GreeterServer).then(|| greeter.grpc_server());
+        let greeter = Server::start(|listener, stopped| greet(layer, listener, stopped)).await?;
+
+        let address = greeter.address;
+        let channel = Channel::from_shared(format!("http://{address}"))?.connect_lazy();
+        let layers = users::Layers {
             server: with(Hop::AppServer).then(|| app.http_server()),
             cache: with(Hop::Cache).then(|| app.spans("cache")),
             backend: with(Hop::Backend).then(|| app.spans("backend")),
-        });
+            greeter: with(Hop::GreeterClient).then(|| {
+                app.grpc_client()
+                    .with_server(address.ip().to_string(), address.port())
+            }),
+        };
+        let router = users::app(layers, channel);
         let app = Server::start(|listener, stopped| async move {
             let listener = listener.tap_io(|stream| {
                 // A stream whose options cannot be set is about to fail anyway.
@@ -89,6 +110,7 @@ impl Cluster {
         Ok(Self {
             proxy,
             app,
+            greeter,
             client: Client::builder(TokioExecutor::new()).build_http(),
         })
     }
@@ -101,6 +123,11 @@ impl Cluster {
     /// Where the app listens.
     pub fn app_address(&self) -> SocketAddr {
         self.app.address
+    }
+
+    /// Where the greeter listens.
+    pub fn greeter_address(&self) -> SocketAddr {
+        self.greeter.address
     }
 
     /// Sends a request through the proxy and reads the answer to its end.
@@ -127,7 +154,8 @@ impl Cluster {
     pub async fn stop(self) -> Result<(), BoxError> {
         drop(self.client);
         self.proxy.stop().await?;
-        self.app.stop().await
+        self.app.stop().await?;
+        self.greeter.stop().await
     }
 }
 
@@ -156,6 +184,51 @@ impl Server {
         // The server may have stopped of itself; its task tells why.
         let _ = self.stop.send(());
         Ok(tokio::time::timeout(Duration::from_secs(10), self.task).await???)
+    }
+}
+
+/// Serves the greeter, with its layer or without.
+async fn greet(
+    layer: Option<GrpcServerLayer>,
+    listener: TcpListener,
+    stopped: StopSignal,
+) -> io::Result<()> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let greeter = GreeterServer::new(Polite);
+    let mut server = tonic::transport::Server::builder();
+    match layer {
+        Some(layer) => {
+            let server = server.layer(layer).add_service(greeter);
+            server.serve_with_incoming_shutdown(incoming, stopped).await
+        }
+        None => {
+            let server = server.add_service(greeter);
+            server.serve_with_incoming_shutdown(incoming, stopped).await
+        }
+    }
+    .map_err(io::Error::other)
+}
+
+/// Greets whoever is named.
+#[derive(Debug)]
+struct Polite;
+
+impl Greeter for Polite {
+    type SayHellosStream = stream::Empty<Result<HelloReply, Status>>;
+
+    async fn say_hello(
+        &self,
+        request: tonic::Request<HelloRequest>,
+    ) -> Result<tonic::Response<HelloReply>, Status> {
+        let message = format!("Hello, {}!\n", request.into_inner().name);
+        Ok(tonic::Response::new(HelloReply { message }))
+    }
+
+    async fn say_hellos(
+        &self,
+        _requests: tonic::Request<Streaming<HelloRequest>>,
+    ) -> Result<tonic::Response<Self::SayHellosStream>, Status> {
+        Err(Status::unimplemented("one at a time, please"))
     }
 }
 

@@ -10,13 +10,15 @@ pub struct Expected {
     parent: Option<usize>,
 }
 
-/// The spans of `GET /users/{id}`: proxy, app, cache, backend.
+/// The spans of `GET /users/{id}`: proxy, app, cache, backend, and the greeter from both sides.
 pub const USERS: &[Expected] = &[
     span("proxy", "server", "GET", None),
     span("proxy", "client", "GET", Some(0)),
     span("users", "server", "GET /users/{id}", Some(1)),
     span("users", "internal", "cache/Get", Some(2)),
     span("users", "client", "backend/Get", Some(2)),
+    span("users", "client", "hello.Greeter/SayHello", Some(2)),
+    span("greeter", "server", "hello.Greeter/SayHello", Some(5)),
 ];
 
 /// The spans of `GET /events`.

@@ -1,4 +1,4 @@
-//! The quickstart: a proxy and an app, a few requests, and their traces read back.
+//! The quickstart: a proxy, an app and a gRPC service, a few requests, and their traces read back.
 
 mod cluster;
 mod expected;

@@ -7,6 +7,7 @@
 )]
 
 mod axum_app;
+mod grpc;
 mod process;
 mod quickstart;
 mod reverse_proxy;

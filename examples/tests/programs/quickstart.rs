@@ -18,14 +18,16 @@ fn every_trace_is_printed_as_a_tree_and_over_time() {
         "  └─ proxy: GET  client 200",
         "     └─ users: GET /users/{id}  server 200",
         "        ├─ users: cache/Get",
-        "        └─ users: backend/Get  client",
+        "        ├─ users: backend/Get  client",
+        "        └─ users: hello.Greeter/SayHello  client OK",
+        "           └─ greeter: hello.Greeter/SayHello  server OK",
         "     └─ users: GET /broken  server 500  error",
         "  trace 0af7651916cd43dd8448eb211c80319c",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
     assert_eq!(text.matches("> time,").count(), 4, "{text}");
-    assert!(text.contains("16 spans in "), "{text}");
+    assert!(text.contains("20 spans in "), "{text}");
 }
 
 #[test]
@@ -44,6 +46,8 @@ fn taking_any_one_layer_away_is_noticed() {
         "app-server",
         "cache",
         "backend",
+        "greeter-client",
+        "greeter-server",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let output = run(&["--dir", dir.path().to_str().unwrap(), "--without", layer]);
