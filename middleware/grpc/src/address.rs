@@ -10,16 +10,15 @@ use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHea
 use towline_span::truncate;
 
 /// `server.address` and `server.port` as the target of a request has them, if it has any.
-pub(crate) fn server_of(request: RequestHead<'_>) -> impl Iterator<Item = KeyValue> {
-    let server = HostAndPort::of_request(request.uri, request.headers);
-    let port = server.as_ref().and_then(|server| server.port);
-    let address = server.map(|server| {
+pub(crate) fn server(request: RequestHead<'_>, mut set: impl FnMut(KeyValue)) {
+    if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
         // A caller can send a `host` of any length.
         let host = truncate(server.host, DEFAULT_VALUE_LIMIT_BYTES);
-        KeyValue::new(SERVER_ADDRESS, shared(host))
-    });
-    let port = port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port)));
-    address.into_iter().chain(port)
+        set(KeyValue::new(SERVER_ADDRESS, shared(host)));
+        if let Some(port) = server.port {
+            set(KeyValue::new(SERVER_PORT, i64::from(port)));
+        }
+    }
 }
 
 /// The peer of the connection that a request came on, as the server has left it in the extensions.
@@ -46,9 +45,8 @@ pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr>
 }
 
 /// `network.peer.address` and `network.peer.port`.
-pub(crate) fn peer(address: SocketAddr) -> [KeyValue; 2] {
-    [
-        KeyValue::new(NETWORK_PEER_ADDRESS, shared_display(address.ip())),
-        KeyValue::new(NETWORK_PEER_PORT, i64::from(address.port())),
-    ]
+pub(crate) fn peer(address: SocketAddr, mut set: impl FnMut(KeyValue)) {
+    let ip = shared_display(address.ip());
+    set(KeyValue::new(NETWORK_PEER_ADDRESS, ip));
+    set(KeyValue::new(NETWORK_PEER_PORT, i64::from(address.port())));
 }

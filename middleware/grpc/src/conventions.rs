@@ -62,38 +62,41 @@ impl Conventions {
     }
 
     /// The system: gRPC.
-    pub(crate) fn system(self) -> impl Iterator<Item = KeyValue> {
-        let candidate = self
-            .candidate()
-            .then(|| KeyValue::new("rpc.system.name", "grpc"));
-        let older = self.older().then(|| KeyValue::new("rpc.system", "grpc"));
-        candidate.into_iter().chain(older)
+    pub(crate) fn system(self, mut set: impl FnMut(KeyValue)) {
+        if self.candidate() {
+            set(KeyValue::new("rpc.system.name", "grpc"));
+        }
+        if self.older() {
+            set(KeyValue::new("rpc.system", "grpc"));
+        }
     }
 
     /// The method, or `_OTHER` and what it really was.
-    pub(crate) fn method(self, method: &Method, known: bool) -> impl Iterator<Item = KeyValue> {
-        let (name, original) = match (self.candidate(), known) {
-            (true, true) => (method.full(), None),
-            (false, true) => (method.name(), None),
-            (_, false) => ("_OTHER".into(), Some(method.full())),
+    pub(crate) fn method(self, method: &Method, known: bool, mut set: impl FnMut(KeyValue)) {
+        if !known {
+            set(KeyValue::new(RPC_METHOD, "_OTHER"));
+            set(KeyValue::new("rpc.method_original", method.full()));
+            return;
+        }
+        let name = if self.candidate() {
+            method.full()
+        } else {
+            method.name()
         };
-        let service =
-            (self.older() && known).then(|| KeyValue::new("rpc.service", method.service()));
-        [KeyValue::new(RPC_METHOD, name)]
-            .into_iter()
-            .chain(original.map(|original| KeyValue::new("rpc.method_original", original)))
-            .chain(service)
+        set(KeyValue::new(RPC_METHOD, name));
+        if self.older() {
+            set(KeyValue::new("rpc.service", method.service()));
+        }
     }
 
     /// The status code.
-    pub(crate) fn code(self, code: Code) -> impl Iterator<Item = KeyValue> {
-        let candidate = self
-            .candidate()
-            .then(|| KeyValue::new("rpc.response.status_code", code.as_str()));
-        let older = self
-            .older()
-            .then(|| KeyValue::new("rpc.grpc.status_code", code as i64));
-        candidate.into_iter().chain(older)
+    pub(crate) fn code(self, code: Code, mut set: impl FnMut(KeyValue)) {
+        if self.candidate() {
+            set(KeyValue::new("rpc.response.status_code", code.as_str()));
+        }
+        if self.older() {
+            set(KeyValue::new("rpc.grpc.status_code", code as i64));
+        }
     }
 }
 
@@ -105,21 +108,16 @@ mod tests {
     use super::*;
     use crate::method::Methods;
 
-    fn shown(attributes: impl Iterator<Item = KeyValue>) -> Vec<String> {
-        attributes
-            .map(|attribute| format!("{}={}", attribute.key, attribute.value))
-            .collect()
-    }
-
     fn all(conventions: Conventions, path: &str) -> Vec<String> {
         let request = Request::get(path).body(()).unwrap();
         let method = Method::of_request(RequestHead::from(&request), &Methods::default());
         let known = method.was_known(Code::NotFound);
-        let attributes = conventions
-            .system()
-            .chain(conventions.method(&method, known))
-            .chain(conventions.code(Code::NotFound));
-        shown(attributes)
+        let mut shown = Vec::new();
+        let mut set = |found: KeyValue| shown.push(format!("{}={}", found.key, found.value));
+        conventions.system(&mut set);
+        conventions.method(&method, known, &mut set);
+        conventions.code(Code::NotFound, &mut set);
+        shown
     }
 
     #[test]

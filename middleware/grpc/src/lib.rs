@@ -24,13 +24,20 @@
 //! # let _ = proxy;
 //! ```
 //!
-//! See [`server`] and [`client`] for complete ones.
+//! See [`server`] and [`client`] for complete ones, and [`ByContentType`] for a port that carries other
+//! HTTP as well.
+//!
+//! # Conventions
+//!
+//! The names are those of the OpenTelemetry semantic conventions for RPC, which are a release candidate
+//! and have been renamed on the way: [`Conventions`] chooses among them. [`SCHEMA_URL`] belongs into the
+//! scope of the tracer.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `tonic` | [`interceptor`], and what tonic's errors and extensions know: its timeouts, statuses, peers |
+//! | `tonic` | the module `interceptor`, and what tonic's errors and extensions know: its timeouts, statuses, peers |
 //! | `full` | all of them |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -146,25 +146,23 @@ impl Call {
         let failure = (failed && outcome != Outcome::Panicked)
             .then(|| Failure::new(code.as_str()).with_description(status.message));
 
-        // What was known at the start is recorded already.
-        let late = method.is_known().is_none().then(|| {
-            let known = method.was_known(code);
-            if !known {
-                let name = method.span_name(known);
-                span.context().span().update_name(name);
+        {
+            let current = span.context().span();
+            let mut set = |attribute| current.set_attribute(attribute);
+            options.conventions.code(code, &mut set);
+            // What was known at the start is recorded already.
+            if method.is_known().is_none() {
+                let known = method.was_known(code);
+                if !known {
+                    current.update_name(method.span_name(known));
+                }
+                options.conventions.method(&method, known, &mut set);
             }
-            options.conventions.method(&method, known)
-        });
-        span.end(
-            outcome,
-            failure,
-            options
-                .conventions
-                .code(code)
-                .chain(late.into_iter().flatten())
-                .chain(answer.peer.into_iter().flat_map(address::peer))
-                .chain(answer.metadata),
-        );
+            if let Some(peer) = answer.peer {
+                address::peer(peer, &mut set);
+            }
+        }
+        span.end(outcome, failure, answer.metadata);
     }
 
     /// How the call went, with or without a word from the other side.

@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 use towline_span::{MAX_DESCRIPTION_BYTES, truncate};
 
@@ -24,8 +24,8 @@ impl Status {
     /// The details in `grpc-status-details-bin` are not looked at. A message is read as far as it is
     /// kept, whatever a peer puts there.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let code = Code::parse(headers.get("grpc-status")?.as_bytes());
-        let message = match headers.get("grpc-message") {
+        let code = Code::parse(headers.get(GRPC_STATUS)?.as_bytes());
+        let message = match headers.get(GRPC_MESSAGE) {
             Some(message) if code != Code::Ok => decoded(message.as_bytes()),
             _ => String::new(),
         };
@@ -40,6 +40,10 @@ fn decoded(message: &[u8]) -> String {
     let message = percent_decode(message).decode_utf8_lossy();
     truncate(&message, MAX_DESCRIPTION_BYTES).to_owned()
 }
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// When a call is due, as far as it is known here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,7 +10,7 @@ impl Deadline {
     /// The sooner of the caller's `grpc-timeout` and a limit of the server's own, both from now.
     pub(crate) fn new(headers: &HeaderMap, own: Option<Duration>) -> Self {
         let asked = headers
-            .get("grpc-timeout")
+            .get(GRPC_TIMEOUT)
             .and_then(|value| parse(value.as_bytes()));
         let sooner = match (asked, own) {
             (Some(asked), Some(own)) => Some(asked.min(own)),
@@ -47,6 +47,8 @@ fn parse(value: &[u8]) -> Option<Duration> {
         _ => return None,
     })
 }
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A call that is dropped this short before its deadline was dropped because of it: timers fire on
 /// the millisecond.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ impl Hop {
         let memory = self.spans.memory.clone();
         let enough = async move {
             let reached = news.wait_for(|()| memory.finished().len() >= count);
-            reached.await.expect("the processor has a sender").clone()
+            drop(reached.await.expect("the processor has a sender"));
         };
         let hop = self.clone();
         let wait = within_or(enough, move || {
@@ -198,9 +199,13 @@ impl Hop {
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        let finished = self.finished();
-        finished.iter().map(|span| span.name.to_string()).collect()
+    /// How often spans of each name have ended.
+    fn names(&self) -> BTreeMap<String, usize> {
+        let mut names = BTreeMap::new();
+        for span in self.finished() {
+            *names.entry(span.name.to_string()).or_default() += 1;
+        }
+        names
     }
 }
 

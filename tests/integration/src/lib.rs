@@ -29,4 +29,4 @@ pub use self::proxy::proxy;
 pub use self::server::Server;
 pub use self::tasks::Tasks;
 pub use self::wait::within;
-pub use self::wire::{RawServer, exchange_bytes};
+pub use self::wire::{Nobody, RawServer, exchange_bytes};

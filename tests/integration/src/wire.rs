@@ -1,7 +1,7 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::wait::within;
@@ -38,6 +38,29 @@ impl RawServer {
     /// The request that it got, byte by byte.
     pub async fn received(self) -> String {
         String::from_utf8(within(self.received).await.unwrap()).unwrap()
+    }
+}
+
+/// An address at which every connection is refused, as long as this lives.
+#[derive(Debug)]
+pub struct Nobody {
+    // Bound, so that nobody else gets the port, and not listening.
+    socket: TcpSocket,
+}
+
+impl Nobody {
+    /// A port of the system's choice.
+    #[must_use]
+    pub fn there() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self { socket }
+    }
+
+    /// Where nobody listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use opentelemetry_sdk::trace::SpanData;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use towline_integration::{
-    Body, Hop, Protocol, RawServer, Server, ask, assert_joined, client, get, within,
+    Body, Hop, Nobody, Protocol, RawServer, Server, ask, assert_joined, client, get, within,
 };
 use towline_span::Outcome;
 use towline_test_support::{
@@ -112,11 +112,8 @@ async fn a_connection_that_breaks_before_the_head_is_a_failed_span() {
 #[tokio::test]
 async fn nobody_there_is_a_failed_span() {
     let caller = Hop::always();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
-    drop(listener);
+    let nobody = Nobody::there();
+    let uri = format!("http://{}/", nobody.address()).parse().unwrap();
     let client = caller.client_layer().layer(client(Protocol::Http1));
     let error = within(client.oneshot(get(uri))).await.unwrap_err();
     assert!(error.is_connect());

@@ -32,7 +32,8 @@ async fn exchange(
 ) -> (SpanData, SpanData, Server) {
     let (caller, callee) = (Hop::always(), Hop::always());
     let server = Server::start_on(ip, callee.server_layer().layer(service_fn(hello))).await;
-    let client = caller.client_layer().layer(client(protocol));
+    let layer = caller.client_layer().with_hyper_util();
+    let client = layer.layer(client(protocol));
     let answer = read(ask(client, request(&server)).await).await;
     assert_eq!(answer.head.version, protocol.version());
     assert_eq!(answer.data, "hello");
@@ -73,6 +74,8 @@ async fn attributes_on_both_sides(protocol: Protocol, ip: IpAddr) {
         &[
             ("http.request.method", "GET".into()),
             ("http.response.status_code", 200.into()),
+            ("network.peer.address", host.clone().into()),
+            ("network.peer.port", port.into()),
             ("network.protocol.version", protocol.name().into()),
             ("server.address", host.clone().into()),
             ("server.port", port.into()),

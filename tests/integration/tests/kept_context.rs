@@ -5,15 +5,14 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tower::{Layer, service_fn};
 use towline_integration::{
-    Hop, Protocol, Server, ask, assert_nested, client, empty, full, get, read, within,
+    Hop, Protocol, Server, ask, assert_joined, assert_nested, client, empty, full, get, read,
 };
 use towline_span::Outcome;
 use towline_test_support::assert_outcome;
@@ -100,6 +99,6 @@ async fn a_request_that_a_spawned_task_sends_later_is_still_of_the_trace() {
         release.notify_one();
         let (server, client) = first.server_and_client().await;
         assert_nested(&client, &server);
-        towline_integration::assert_joined(&second.only().await, &client);
+        assert_joined(&second.only().await, &client);
     }
 }

@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tower::{Layer, service_fn};
+use towline_http::server::TraceLayer;
 use towline_integration::{
     Body, Hop, Protocol, Server, any, ask, assert_joined, assert_nested, client, empty, get, read,
     within,
@@ -62,15 +63,16 @@ async fn spans_of_a_handler_nest_under_the_server_s() {
 
 /// The only test in this program that touches what is global.
 #[tokio::test]
-async fn spans_of_the_global_tracer_nest_under_the_server_s() {
+async fn spans_of_a_global_tracer_nest_under_those_of_a_layer_on_another() {
     let callee = Hop::always();
     global::set_tracer_provider(callee.provider());
+    let layer = TraceLayer::new(global::tracer("server"));
     let handler = service_fn(async |_request: Request<Incoming>| {
         yield_now().await;
         global::tracer("library").in_span("library", |_| ());
         Ok::<_, Infallible>(Response::new(empty()))
     });
-    let server = Server::start(callee.server_layer().layer(handler)).await;
+    let server = Server::start(layer.layer(handler)).await;
     read(ask(client(Protocol::Http1), get(server.uri("/"))).await).await;
     let spans = callee.ended(2).await;
     assert_nested(named(&spans, "library"), named(&spans, "GET"));

@@ -8,8 +8,8 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
 use tower::{Layer, service_fn};
 use towline_integration::{
-    Body, Hop, Protocol, Server, ask, assert_joined, assert_nested, client, empty, exchange_bytes,
-    full, get, proxy, read, within,
+    Body, Hop, Nobody, Protocol, Server, ask, assert_joined, assert_nested, client, empty,
+    exchange_bytes, full, get, proxy, read, within,
 };
 use towline_span::Outcome;
 use towline_test_support::{Caller, assert_outcome, assert_root, attribute};
@@ -187,13 +187,11 @@ async fn a_caller_with_two_traceparents_has_none_and_upstream_gets_one() {
 #[tokio::test]
 async fn what_is_not_answered_upstream_is_a_failed_client_under_a_failed_server() {
     let hop = Hop::always();
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = gone.local_addr().unwrap();
-    drop(gone);
+    let nobody = Nobody::there();
     let forward = hop.client_layer().layer(client(Protocol::Http1));
     let service = hop
         .server_layer()
-        .layer(proxy(forward, address, Protocol::Http1));
+        .layer(proxy(forward, nobody.address(), Protocol::Http1));
     let proxy = Server::start(service).await;
     let answer = exchange_bytes(proxy.address(), "GET / HTTP/1.1\r\nhost: proxy\r\n\r\n").await;
     assert_eq!(answer, "");

@@ -15,7 +15,9 @@ use hyper::body::Incoming;
 use opentelemetry::trace::{SpanId, SpanKind};
 use opentelemetry_sdk::trace::SpanData;
 use tower::{Layer, service_fn};
-use towline_integration::{Body, Hop, Protocol, Server, ask, client, get, proxy, read, scripted};
+use towline_integration::{
+    Body, Hop, Protocol, Server, ask, client, get, proxy, read, scripted, within,
+};
 use towline_sampler::Control;
 use towline_span::Outcome;
 use towline_test_support::{BodyStep, assert_no_duplicate_attributes, assert_outcome, attribute};
@@ -100,7 +102,12 @@ async fn under_load(protocol: Protocol, flipped: impl Fn(&Hops) -> Vec<Control>)
     }
     assert!(flipping.stop() > 100);
     drop(client);
-    towline_integration::within(proxy.idle()).await;
+    within(proxy.idle()).await;
+    let recorded = hops.proxy.started();
+    assert!(
+        0 < recorded && recorded < 2 * REQUESTS,
+        "always on, or always off"
+    );
     hops
 }
 

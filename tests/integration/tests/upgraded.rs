@@ -12,14 +12,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use tower::{Layer, service_fn};
 use towline_integration::{
     Body, Hop, Protocol, Server, ask, assert_joined, assert_nested, client, empty, full, proxy,
-    read, within,
+    read, scripted, within,
 };
 use towline_span::Outcome;
-use towline_test_support::{assert_outcome, attribute};
+use towline_test_support::{BodyStep, assert_outcome, attribute};
 
 /// Agrees to any upgrade and to any tunnel, and echoes what comes then.
 async fn echo(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let mut response = Response::new(empty());
+    // Nobody reads this body, and nobody may wait for its end.
+    let mut response = Response::new(scripted([BodyStep::Hang]).0);
     if request.method() != Method::CONNECT {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         response

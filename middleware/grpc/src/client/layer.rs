@@ -12,7 +12,7 @@ use towline_sampler::Sampler;
 use towline_span::{Describe, OpenSpan, Spans};
 
 use super::Trace;
-use crate::address::server_of;
+use crate::address;
 use crate::conventions::Conventions;
 use crate::method::{Method, Methods};
 use crate::options::{Capture, Options};
@@ -193,16 +193,17 @@ impl<T> Describe for Description<'_, T> {
         let method = self.method();
         let known = method.is_known();
         let mut attributes = Vec::with_capacity(CAPACITY);
-        attributes.extend(options.conventions.system());
+        let mut set = |attribute| attributes.push(attribute);
+        options.conventions.system(&mut set);
         if let Some(known) = known {
-            attributes.extend(options.conventions.method(method, known));
+            options.conventions.method(method, known, &mut set);
         }
         match server {
-            Some((address, port)) => attributes.extend([
-                KeyValue::new(SERVER_ADDRESS, Arc::clone(address)),
-                KeyValue::new(SERVER_PORT, i64::from(*port)),
-            ]),
-            None => attributes.extend(server_of(request)),
+            Some((address, port)) => {
+                set(KeyValue::new(SERVER_ADDRESS, Arc::clone(address)));
+                set(KeyValue::new(SERVER_PORT, i64::from(*port)));
+            }
+            None => address::server(request, &mut set),
         }
         options
             .request_metadata

@@ -69,7 +69,8 @@
 //! | attribute | from |
 //! |---|---|
 //! | `rpc.system.name` | `grpc` |
-//! | `rpc.method` | the path |
+//! | `rpc.method` | the extension that tonic's generated clients leave (feature `tonic`), else the path; `_OTHER` if it is not [listed](TraceLayer::with_methods), or if nobody has named it and it was answered UNIMPLEMENTED |
+//! | `rpc.method_original` | the path, if it is `_OTHER` |
 //! | `rpc.response.status_code` | the call's status: `OK`, `NOT_FOUND`, … |
 //! | `server.address`, `server.port` | [`with_server`](TraceLayer::with_server), else the target |
 //! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](towline_http::PeerAddr) or hyper-util's `HttpInfo` in the extensions of the response; tonic's channel tells neither |
@@ -79,12 +80,20 @@
 //!
 //! The status is an error for every code but OK.
 //!
-//! # Timeouts
+//! # Where it says something else than tonic
+//!
+//! The status is the one that gRPC defines for what has happened. In three cases tonic's client gives
+//! its caller another:
+//!
+//! | what has happened | the span | tonic's `Status` |
+//! |---|---|---|
+//! | tonic's own timeout, by `Endpoint::timeout` or `grpc-timeout` (feature `tonic`) | DEADLINE_EXCEEDED | CANCELLED "Timeout expired" |
+//! | the connection was lost during the call | UNAVAILABLE | UNKNOWN |
+//! | the connection was lost before the call was sent, or by `GOAWAY` | UNAVAILABLE | CANCELLED, or as for a reset |
 //!
 //! A call that is dropped after its `grpc-timeout` has passed is DEADLINE_EXCEEDED, otherwise it is
-//! CANCELLED. tonic reports its own timeout, `Endpoint::timeout`, to the caller as CANCELLED "Timeout
-//! expired"; the span says DEADLINE_EXCEEDED, for `tonic::TimeoutExpired` is among the error's causes
-//! (feature `tonic`).
+//! CANCELLED. hyper takes a reset with NO_ERROR in the middle of a body for its end: that is UNKNOWN, as
+//! there is no status then.
 
 mod layer;
 

@@ -244,13 +244,15 @@ impl<T> Describe for Description<'_, T> {
         let method = self.method();
         let known = method.is_known();
         let mut attributes = Vec::with_capacity(CAPACITY);
-        attributes.extend(options.conventions.system());
+        let mut set = |attribute| attributes.push(attribute);
+        options.conventions.system(&mut set);
         if let Some(known) = known {
-            attributes.extend(options.conventions.method(method, known));
+            options.conventions.method(method, known, &mut set);
         }
-        attributes.extend(address::server_of(request));
-        let peer = (self.layer.peer)(request);
-        attributes.extend(peer.into_iter().flat_map(address::peer));
+        address::server(request, &mut set);
+        if let Some(peer) = (self.layer.peer)(request) {
+            address::peer(peer, &mut set);
+        }
         options
             .request_metadata
             .extend(&mut attributes, request.headers);

@@ -102,15 +102,28 @@
 //!
 //! | the call | status |
 //! |---|---|
-//! | `grpc-status` in the head (trailers-only) | that |
+//! | `grpc-status` in the head (trailers-only) | that; after OK the body is still followed to its end |
 //! | `grpc-status` in the trailers | that |
-//! | neither | by the HTTP status; UNKNOWN for 200 |
-//! | the service, or the body, fails | by the error: tonic's status, a timeout, an HTTP/2 reset, a lost connection |
+//! | neither | by the [HTTP status](https://github.com/grpc/grpc/blob/v1.76.0/doc/http-grpc-status-mapping.md); UNKNOWN for 200 |
+//! | the service, or the body, fails | by the error: tonic's status, a timeout, an [HTTP/2 reset](https://github.com/grpc/grpc/blob/v1.76.0/doc/PROTOCOL-HTTP2.md#errors), a lost connection |
 //! | dropped, and `grpc-timeout` or [the server's own limit](TraceLayer::with_timeout) has passed | DEADLINE_EXCEEDED |
 //! | dropped otherwise | CANCELLED |
 //!
+//! What is not the number of a code is UNKNOWN. `grpc-status-details-bin` is not read, and nothing else
+//! either beyond what is kept, whatever a peer sends.
+//!
 //! tonic's server enforces timeouts outside of a user's layers, by dropping the call: its own
-//! `Server::timeout` can only be known here if it is named.
+//! `Server::timeout` can only be known here if it is named. The caller is told CANCELLED then.
+//!
+//! # Deployment
+//!
+//! - Every request is taken for gRPC. On a port that carries other HTTP too, use
+//!   [`ByContentType`](crate::ByContentType).
+//! - Callers choose the path. As long as what is not served is answered UNIMPLEMENTED they cannot name
+//!   spans; where something else answers first, a check of credentials or a proxy, they can, unless the
+//!   methods are [listed](TraceLayer::with_methods).
+//! - [`with_grpc_trace_bin`](TraceLayer::with_grpc_trace_bin) is for callers that have nothing but
+//!   OpenCensus.
 
 mod layer;
 

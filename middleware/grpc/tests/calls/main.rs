@@ -16,6 +16,7 @@ mod matrix;
 mod nesting;
 mod network;
 mod proxy;
+mod resets;
 mod shared_port;
 mod stacks;
 mod wire;
