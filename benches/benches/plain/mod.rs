@@ -88,12 +88,12 @@ where
         if let Some(port) = request.uri().port_u16() {
             attributes.push(KeyValue::new("server.port", i64::from(port)));
         }
-        if self.kind == SpanKind::Server {
-            if let Some(PeerAddr(peer)) = request.extensions().get() {
-                let peer: &SocketAddr = peer;
-                attributes.push(KeyValue::new("network.peer.address", peer.ip().to_string()));
-                attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
-            }
+        if self.kind == SpanKind::Server
+            && let Some(PeerAddr(peer)) = request.extensions().get()
+        {
+            let peer: &SocketAddr = peer;
+            attributes.push(KeyValue::new("network.peer.address", peer.ip().to_string()));
+            attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
         }
         let builder = self
             .tracer

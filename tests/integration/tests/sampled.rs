@@ -139,3 +139,26 @@ async fn a_switched_off_server_runs_its_handler_in_the_caller_s_context() {
         off.ended(0).await;
     }
 }
+
+#[tokio::test]
+async fn a_switched_off_program_hands_its_caller_s_context_on_in_requests_of_its_own() {
+    for protocol in Protocol::ALL {
+        let (caller, off, last) = (Hop::always(), Hop::off(), Hop::never());
+        let (upstream, _told) = last_hop(&last).await;
+        let forward = off.client_layer().layer(client::<Body>(protocol));
+        let uri = upstream.uri("/");
+        // No proxy: no header of the request gets into the other by itself.
+        let handler = service_fn(move |_request: Request<Incoming>| {
+            let (forward, uri) = (forward.clone(), uri.clone());
+            async {
+                read(ask(forward, get(uri)).await).await;
+                Ok::<_, Infallible>(Response::new(empty()))
+            }
+        });
+        let server = Server::start(off.server_layer().layer(handler)).await;
+        let client = caller.client_layer().layer(client(protocol));
+        read(ask(client, get(server.uri("/"))).await).await;
+        assert_joined(&last.only().await, &caller.only().await);
+        off.ended(0).await;
+    }
+}
