@@ -247,6 +247,10 @@ mod tests {
             let status = tonic::Status::new(tonic::Code::from_i32(code as i32), "");
             assert_eq!(status_of(&status).code, code);
         }
+        // The cause knows better than what is around it.
+        let cause = tonic::Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        let boxed: BoxError = Box::new(io::Error::other(cause));
+        assert_eq!(status_of(&boxed).code, Code::DeadlineExceeded);
         let expired = || -> BoxError { Box::new(tonic::TimeoutExpired(())) };
         assert_eq!(status_of(&expired()).code, Code::DeadlineExceeded);
         let status = tonic::Status::from_error(expired());

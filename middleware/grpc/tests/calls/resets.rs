@@ -1,11 +1,17 @@
 //! What a client makes of a server that resets the stream, or the connection.
 
+use std::future::ready;
+
 use h2::Reason;
 use http::Response;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
-use tower::Layer;
+use tower::{Layer, service_fn};
 use towline_grpc::client;
 use towline_span::Outcome::{self, Completed, Failed};
 use towline_test_support::{TestTracing, assert_outcome, text_attribute};
@@ -87,7 +93,10 @@ async fn the_reason_becomes_the_status_as_grpc_says() {
     }
 }
 
-async fn serve(connection: TcpStream, instead: Instead) {
+async fn serve(mut connection: TcpStream, instead: Instead) {
+    if let GoAway(reason) = instead {
+        return go_away(&mut connection, reason).await;
+    }
     let mut connection = h2::server::handshake(connection).await.unwrap();
     let Some(Ok((_request, mut respond))) = connection.accept().await else {
         return;
@@ -106,7 +115,48 @@ async fn serve(connection: TcpStream, instead: Instead) {
             }
             body.send_reset(reason);
         }
-        GoAway(reason) => connection.abrupt_shutdown(reason),
+        GoAway(_) => unreachable!("that is not about the stream"),
     }
     while connection.accept().await.is_some() {}
+}
+
+/// Waits for a request and sends `GOAWAY` for all, by hand: h2 would leave those out that it has seen.
+async fn go_away(connection: &mut TcpStream, reason: Reason) {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 0x4, 0, 0, 0, 0, 0];
+    const HEADERS: u8 = 0x1;
+    connection.write_all(&SETTINGS).await.unwrap();
+    let mut preface = [0; 24];
+    connection.read_exact(&mut preface).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        connection.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        connection.read_exact(&mut payload).await.unwrap();
+        if head[3] == HEADERS {
+            break;
+        }
+    }
+    let mut frame = vec![0, 0, 8, 0x7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    frame.extend(u32::from(reason).to_be_bytes());
+    connection.write_all(&frame).await.unwrap();
+    // The client closes the connection when it has nothing left on it.
+    drop(connection.read_to_end(&mut Vec::new()).await);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_made_is_unavailable() {
+    let tracing = TestTracing::always();
+    let connector =
+        service_fn(|_target: http::Uri| ready(Err::<TokioIo<TcpStream>, _>(std::fmt::Error)));
+    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(connector);
+    let client = client::TraceLayer::from_spans(tracing.spans()).layer(client);
+    let origin = "http://service.test".parse().unwrap();
+    let (metadata, codec) = (MetadataMap::new(), Raw::default());
+    let mut grpc = Grpc::with_origin(client, origin);
+    let result = Kind::Unary.converse(&mut grpc, &metadata, &codec).await;
+    result.unwrap_err();
+    let span = tracing.only();
+    let found = text_attribute(&span, "rpc.response.status_code");
+    assert_eq!(found.as_deref(), Some("UNAVAILABLE"), "{:?}", span.status);
 }
