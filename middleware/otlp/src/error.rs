@@ -34,7 +34,16 @@ struct Inner {
     kind: ExportErrorKind,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    delivered: Delivered,
     source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What became of the spans of a batch whose other pieces failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    pub(crate) exported: usize,
+    pub(crate) refused: usize,
+    pub(crate) too_large: usize,
 }
 
 /// The cases of [`ExportError`].
@@ -84,6 +93,7 @@ impl ExportError {
             kind,
             message: message.into(),
             retry_after: None,
+            delivered: Delivered::default(),
             source: None,
         }))
     }
@@ -111,6 +121,12 @@ impl ExportError {
         self
     }
 
+    /// Adds what became of the pieces that did not fail with it.
+    pub(crate) fn with_delivered(mut self, delivered: Delivered) -> Self {
+        self.0.delivered = delivered;
+        self
+    }
+
     /// Which case it is.
     #[must_use]
     pub const fn kind(&self) -> ExportErrorKind {
@@ -122,6 +138,17 @@ impl ExportError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// How many spans of the batch arrived although it failed, since it was sent in pieces (see
+    /// [`SplitLayer`](crate::policy::SplitLayer)). Sent again, they arrive twice.
+    #[must_use]
+    pub const fn delivered_spans(&self) -> usize {
+        self.0.delivered.exported
+    }
+
+    pub(crate) const fn delivered(&self) -> Delivered {
+        self.0.delivered
     }
 
     /// Whether OTLP lets the same batch be sent again.

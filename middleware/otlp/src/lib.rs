@@ -113,14 +113,16 @@ mod exporter;
 pub mod policy;
 mod receipt;
 mod transport;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 
 pub use self::batch::{Batch, MalformedBatch};
 pub use self::endpoint::{Endpoint, EndpointError, EndpointErrorKind, FileFormat, Scheme};
 pub use self::error::{ExportError, ExportErrorKind, PeerStatus};
 pub use self::exporter::{
     BuildError, BuildErrorKind, Dropped, Exporter, ExporterBuilder, FlushError, FlushErrorKind,
-    Processor, ShutdownError, ShutdownErrorKind, Stats, Summary,
+    LateError, LateErrorKind, LatePart, Processor, ShutdownError, ShutdownErrorKind, Stats,
+    Summary,
 };
 pub use self::receipt::Receipt;
 pub use self::transport::{

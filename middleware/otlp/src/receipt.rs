@@ -7,6 +7,7 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     rejected_spans: usize,
+    too_large_spans: usize,
     message: String,
 }
 
@@ -16,6 +17,7 @@ impl Receipt {
     pub const fn accepted() -> Self {
         Self {
             rejected_spans: 0,
+            too_large_spans: 0,
             message: String::new(),
         }
     }
@@ -26,14 +28,28 @@ impl Receipt {
     pub fn partial(rejected_spans: usize, message: impl Into<String>) -> Self {
         Self {
             rejected_spans,
+            too_large_spans: 0,
             message: message.into(),
         }
+    }
+
+    /// So many of the rejected spans were too large.
+    pub(crate) fn with_too_large(mut self, spans: usize) -> Self {
+        self.too_large_spans = spans;
+        self
     }
 
     /// How many spans the backend refused: 0 when it took them all.
     #[must_use]
     pub const fn rejected_spans(&self) -> usize {
         self.rejected_spans
+    }
+
+    /// How many of those were refused since each is larger than the backend takes: see
+    /// [`SplitLayer`](crate::policy::SplitLayer).
+    #[must_use]
+    pub const fn too_large_spans(&self) -> usize {
+        self.too_large_spans
     }
 
     /// Why, or a warning about spans that were taken. Comes from the backend, for people to read.

@@ -108,6 +108,12 @@ impl Block {
         self.records.get(record).unwrap_or_default()
     }
 
+    /// How many spans it has, and what they take in the buffer.
+    pub(super) fn content(&self) -> (u64, usize) {
+        let records = std::iter::successors(self.record(0), |record| self.record(record.end));
+        (records.count() as u64, self.records.len())
+    }
+
     pub(super) fn scopes(&self) -> &[Arc<InstrumentationScope>] {
         &self.scopes
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use super::plan::Plan;
-use super::{Buffer, Loss};
+use super::{Buffer, Lost};
 use crate::Batch;
 use crate::encode::Envelope;
 
@@ -41,15 +41,14 @@ impl Drain {
         }
     }
 
-    /// How many spans were put into batches so far.
-    pub(crate) const fn formed(&self) -> u64 {
-        self.formed
+    /// How many spans were put into batches so far, or have made room for newer ones.
+    pub(crate) fn formed(&self) -> u64 {
+        self.formed + self.buffer.evicted()
     }
 
     /// Forms a batch of the oldest spans: as many as fit into the limit, and one in any case.
     pub(crate) fn next_parcel(&mut self, resource: &Envelope) -> Option<Parcel> {
-        let limit = self.buffer.limits().batch_bytes;
-        self.plan.clear(resource.len());
+        self.plan.clear(self.buffer.limits(), resource.len());
         let mut index = 0;
         let (drained, position) = loop {
             if index == self.blocks.len() {
@@ -62,7 +61,7 @@ impl Drain {
                 break (index, 0);
             };
             let start = if index == 0 { self.position } else { 0 };
-            match self.plan.add_block(index, block, start, limit) {
+            match self.plan.add_block(index, block, start) {
                 None => index += 1,
                 Some(rest) => break (index, rest),
             }
@@ -77,16 +76,16 @@ impl Drain {
             batch.as_ref().map_or(0, Batch::len_bytes),
             self.blocks.drain(..drained),
         );
-        let first = self.formed;
+        let first = self.formed();
         self.formed += spans as u64;
         Some(Parcel {
             batch: batch?,
-            numbers: first..self.formed,
+            numbers: first..first + spans as u64,
         })
     }
 
     /// The batch was answered.
-    pub(crate) fn settle(&self, batch_bytes: usize, exported: usize, loss: Loss, lost: usize) {
-        self.buffer.settle(batch_bytes, exported, loss, lost);
+    pub(crate) fn settle(&self, batch_bytes: usize, exported: u64, lost: &Lost) {
+        self.buffer.settle(batch_bytes, exported, lost);
     }
 }

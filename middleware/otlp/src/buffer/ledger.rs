@@ -52,10 +52,16 @@ impl Ledger {
     }
 
     /// A batch was answered: some of it was taken, the rest is lost.
-    pub(super) fn settle(&mut self, exported: u64, loss: Loss, lost: u64) {
-        self.in_flight -= exported + lost;
+    pub(super) fn settle(&mut self, exported: u64, lost: &Lost) {
+        self.in_flight -= exported + lost.total();
         self.exported += exported;
-        *self.lost.of(loss) += lost;
+        self.lost.add(lost);
+    }
+
+    /// Spans that were let in make room for newer ones.
+    pub(super) fn evict(&mut self, spans: u64) {
+        self.held -= spans;
+        self.lost.buffer_full += spans;
     }
 
     /// What is held and what is on its way is given up.
@@ -68,6 +74,25 @@ impl Ledger {
 // === impl Lost ===
 
 impl Lost {
+    /// So many for one reason.
+    pub(crate) fn new(loss: Loss, spans: usize) -> Self {
+        let mut lost = Self::default();
+        *lost.of(loss) = spans as u64;
+        lost
+    }
+
+    pub(crate) const fn total(&self) -> u64 {
+        self.buffer_full + self.too_large + self.refused + self.failed + self.shutdown
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.buffer_full += other.buffer_full;
+        self.too_large += other.too_large;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.shutdown += other.shutdown;
+    }
+
     fn of(&mut self, loss: Loss) -> &mut u64 {
         match loss {
             Loss::BufferFull => &mut self.buffer_full,

@@ -24,18 +24,21 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
 
 pub(crate) use self::drain::Drain;
-pub(crate) use self::ledger::{Ledger, Loss};
+pub(crate) use self::ledger::{Ledger, Loss, Lost};
 
 use self::block::Block;
 use self::state::{Placed, State};
 
-/// The limits of a [`Buffer`], in bytes.
+/// The limits of a [`Buffer`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Of everything together.
     pub(crate) buffer_bytes: usize,
+    /// Of those that wait and those on their way.
+    pub(crate) buffer_spans: usize,
     /// Of a batch.
     pub(crate) batch_bytes: usize,
+    pub(crate) batch_spans: usize,
     /// How many batches can be on their way at a time.
     pub(crate) concurrency: usize,
 }
@@ -72,6 +75,11 @@ impl Limits {
             .saturating_sub(self.batch_bytes.saturating_mul(self.concurrency))
     }
 
+    /// Whether what waits is worth a batch before its time.
+    pub(crate) const fn is_batch(&self, pending_bytes: usize, held_spans: u64) -> bool {
+        pending_bytes >= self.batch_bytes || held_spans >= self.batch_spans as u64
+    }
+
     /// The size of a block: a small part of the whole.
     const fn block_bytes(&self) -> usize {
         match self.capacity_bytes() / 16 {
@@ -85,13 +93,15 @@ impl Limits {
 // === impl Buffer ===
 
 impl Buffer {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// A buffer whose newest spans are refused when it is full, or, while nothing drains it because
+    /// `keep_newest`, whose oldest make room.
+    pub(crate) fn new(limits: Limits, keep_newest: bool) -> Self {
         Self {
             limits,
             gate: AtomicU8::new(GATE_OPEN),
             refused_full: AtomicU64::new(0),
             refused_shutdown: AtomicU64::new(0),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new(keep_newest)),
             wake: Notify::new(),
         }
     }
@@ -127,6 +137,16 @@ impl Buffer {
     /// Waits until a span came into an empty buffer, or a batch is due.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+    }
+
+    /// From now on it is drained: no span that was let in makes room for another any more.
+    pub(crate) fn keep_oldest(&self) {
+        self.lock().keep_oldest();
+    }
+
+    /// How many spans have made room for newer ones.
+    fn evicted(&self) -> u64 {
+        self.lock().evicted()
     }
 
     /// Lets no more spans in.
@@ -175,9 +195,9 @@ impl Buffer {
     }
 
     /// A batch was answered.
-    pub(crate) fn settle(&self, batch_bytes: usize, exported: usize, loss: Loss, lost: usize) {
+    pub(crate) fn settle(&self, batch_bytes: usize, exported: u64, lost: &Lost) {
         let mut state = self.lock();
-        state.settle(&self.limits, batch_bytes, exported, loss, lost);
+        state.settle(&self.limits, batch_bytes, exported, lost);
         self.reopen(&state);
     }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
 
+use super::Limits;
 use super::block::{Block, record_len, same_scope};
 use crate::encode::Envelope;
 use crate::wire::{MAX_LEN_LEN, nested_len, put_len};
@@ -14,6 +15,8 @@ pub(super) struct Plan {
     groups: Vec<Group>,
     /// For the scopes of the block at hand, the group of each once it is known.
     group_of_scope: Vec<Option<usize>>,
+    limit_bytes: usize,
+    limit_spans: usize,
     /// At least the bytes of the batch.
     bound_bytes: usize,
     /// What the spans take in the buffer.
@@ -40,7 +43,9 @@ struct Group {
 
 impl Plan {
     /// Begins anew; `resource_len` is the length of the resource's envelope.
-    pub(super) fn clear(&mut self, resource_len: usize) {
+    pub(super) fn clear(&mut self, limits: &Limits, resource_len: usize) {
+        self.limit_bytes = limits.batch_bytes;
+        self.limit_spans = limits.batch_spans;
         self.records.clear();
         self.groups.clear();
         self.bound_bytes = NESTING_BYTES + resource_len;
@@ -48,13 +53,7 @@ impl Plan {
     }
 
     /// Takes what fits of `block` from `start`; gives where to go on if something is left.
-    pub(super) fn add_block(
-        &mut self,
-        index: usize,
-        block: &Block,
-        start: usize,
-        limit: usize,
-    ) -> Option<usize> {
+    pub(super) fn add_block(&mut self, index: usize, block: &Block, start: usize) -> Option<usize> {
         self.group_of_scope.clear();
         self.group_of_scope.resize(block.scopes().len(), None);
         let mut at = start;
@@ -67,9 +66,9 @@ impl Plan {
             };
             let span_bytes = NESTING_BYTES + (record.end - record.start);
             let group = match known.or_else(|| self.group(scope)) {
-                Some(group) if self.fits(span_bytes, limit) => group,
+                Some(group) if self.fits(span_bytes) => group,
                 Some(_) => return Some(at),
-                None => match self.add_group(scope, span_bytes, limit) {
+                None => match self.add_group(scope, span_bytes) {
                     Some(group) => group,
                     None => return Some(at),
                 },
@@ -102,9 +101,11 @@ impl Plan {
         self.pending_bytes
     }
 
-    /// Whether so many bytes more are within the limit; the first span always is.
-    fn fits(&self, bytes: usize, limit: usize) -> bool {
-        self.records.is_empty() || self.bound_bytes + bytes <= limit
+    /// Whether a span of so many bytes is within the limits; the first one always is.
+    fn fits(&self, bytes: usize) -> bool {
+        self.records.is_empty()
+            || (self.records.len() < self.limit_spans
+                && self.bound_bytes + bytes <= self.limit_bytes)
     }
 
     fn group(&self, scope: &Arc<InstrumentationScope>) -> Option<usize> {
@@ -114,15 +115,10 @@ impl Plan {
     }
 
     /// A new group, if it and its first span fit.
-    fn add_group(
-        &mut self,
-        scope: &Arc<InstrumentationScope>,
-        span_bytes: usize,
-        limit: usize,
-    ) -> Option<usize> {
+    fn add_group(&mut self, scope: &Arc<InstrumentationScope>, span_bytes: usize) -> Option<usize> {
         let envelope = Envelope::of_scope(scope);
         let envelope_bytes = NESTING_BYTES + envelope.len();
-        if !self.fits(envelope_bytes + span_bytes, limit) {
+        if !self.fits(envelope_bytes + span_bytes) {
             return None;
         }
         self.bound_bytes += envelope_bytes;

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use opentelemetry::InstrumentationScope;
 
 use super::block::{Block, KnownScopes, record_len, scope_bytes};
-use super::{Ledger, Limits, Loss, Snapshot};
+use super::{Ledger, Limits, Loss, Lost, Snapshot};
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
 #[derive(Default)]
@@ -28,6 +28,9 @@ pub(super) struct State {
     /// The export thread was told that a batch is due.
     signalled: bool,
     closed: bool,
+    /// Nothing is drained yet: the oldest spans make room.
+    keep_newest: bool,
+    evicted: u64,
 }
 
 /// What became of a span, besides what the ledger says.
@@ -40,6 +43,13 @@ pub(super) struct Placed {
 }
 
 impl State {
+    pub(super) fn new(keep_newest: bool) -> Self {
+        Self {
+            keep_newest,
+            ..Self::default()
+        }
+    }
+
     /// Appends a span, or counts why not.
     pub(super) fn place(
         &mut self,
@@ -61,10 +71,11 @@ impl State {
                 // reason to shut it.
                 placed.shut = loss == Loss::BufferFull
                     && !was_empty
+                    && !self.keep_newest
                     && record_len(span.len()) <= limits.block_bytes();
             }
         }
-        let due = placed.shut || self.pending_bytes >= limits.batch_bytes;
+        let due = placed.shut || limits.is_batch(self.pending_bytes, self.ledger.held);
         if due && !self.signalled {
             self.signalled = true;
             placed.wake = true;
@@ -80,6 +91,11 @@ impl State {
     ) -> Result<(), Loss> {
         if self.closed {
             return Err(Loss::Shutdown);
+        }
+        if self.ledger.held + self.ledger.in_flight >= limits.buffer_spans as u64
+            && !self.evict(limits)
+        {
+            return Err(Loss::BufferFull);
         }
         if let Some(block) = self
             .queue
@@ -108,8 +124,11 @@ impl State {
     ) -> Result<(), Loss> {
         let scope = self.known_scopes.share(scope);
         let bytes = scope_bytes(&scope);
-        if !self.has_room(limits, bytes) {
-            return Err(Loss::BufferFull);
+        while !self.has_room(limits, bytes) {
+            // Not the block that the span goes into.
+            if self.queue.len() < 2 || !self.evict(limits) {
+                return Err(Loss::BufferFull);
+            }
         }
         let Some(block) = self.queue.back_mut() else {
             return Err(Loss::BufferFull);
@@ -127,8 +146,13 @@ impl State {
             if let Some(block) = self.spare.pop() {
                 return Ok(block);
             }
-            if !self.has_room(limits, size) {
-                return Err(Loss::BufferFull);
+            while !self.has_room(limits, size) {
+                if !self.evict(limits) {
+                    return Err(Loss::BufferFull);
+                }
+                if let Some(block) = self.spare.pop() {
+                    return Ok(block);
+                }
             }
             self.block_bytes += size;
             return Ok(Block::new(size, size));
@@ -139,13 +163,38 @@ impl State {
             return Err(Loss::TooLarge);
         }
         while !self.has_room(limits, needed) {
-            let Some(block) = self.spare.pop() else {
-                return Err(Loss::BufferFull);
-            };
-            self.block_bytes -= block.charge_bytes();
+            match self.spare.pop() {
+                Some(block) => self.block_bytes -= block.charge_bytes(),
+                None if self.evict(limits) => {}
+                None => return Err(Loss::BufferFull),
+            }
         }
         self.block_bytes += needed;
         Ok(Block::new(record, needed))
+    }
+
+    /// Gives up the oldest block, where that is allowed; says whether it did.
+    fn evict(&mut self, limits: &Limits) -> bool {
+        if !self.keep_newest {
+            return false;
+        }
+        let Some(block) = self.queue.pop_front() else {
+            return false;
+        };
+        let (spans, bytes) = block.content();
+        self.ledger.evict(spans);
+        self.evicted += spans;
+        self.pending_bytes -= bytes;
+        self.recycle(limits, block);
+        true
+    }
+
+    pub(super) const fn keep_oldest(&mut self) {
+        self.keep_newest = false;
+    }
+
+    pub(super) const fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     const fn has_room(&self, limits: &Limits, bytes: usize) -> bool {
@@ -196,7 +245,7 @@ impl State {
     ) {
         self.ledger.send(spans as u64);
         self.pending_bytes -= pending_bytes;
-        self.signalled = self.pending_bytes >= limits.batch_bytes;
+        self.signalled = limits.is_batch(self.pending_bytes, self.ledger.held);
         self.in_flight_bytes += batch_bytes;
         self.oversize_bytes += batch_bytes.saturating_sub(limits.batch_bytes);
         if spans > 0 {
@@ -228,11 +277,10 @@ impl State {
         &mut self,
         limits: &Limits,
         batch_bytes: usize,
-        exported: usize,
-        loss: Loss,
-        lost: usize,
+        exported: u64,
+        lost: &Lost,
     ) {
-        self.ledger.settle(exported as u64, loss, lost as u64);
+        self.ledger.settle(exported, lost);
         self.in_flight_bytes -= batch_bytes;
         self.oversize_bytes -= batch_bytes.saturating_sub(limits.batch_bytes);
     }

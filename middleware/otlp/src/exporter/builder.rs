@@ -9,10 +9,12 @@ use tower_service::Service;
 
 use super::handle::{Core, Exporter};
 use super::health::Health;
+use super::late::Late;
 use super::processor::Processor;
 use super::quiet::Voice;
-use super::thread::{self, ResourceSlot};
-use super::worker::Worker;
+use super::route::{Policies, Route};
+use super::thread::{self, ConfigureRuntime, ResourceSlot};
+use super::worker::{Parts, Worker};
 use crate::buffer::{Buffer, Limits};
 use crate::policy::Backoff;
 use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
@@ -21,10 +23,14 @@ use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
 ///
 /// | option | default | from |
 /// |---|---|---|
-/// | [`url`](Self::url), [`endpoint`](Self::endpoint) or [`transport`](Self::transport) | none: must be given | |
+/// | [`url`](Self::url), [`endpoint`](Self::endpoint), [`transport`](Self::transport) or [`late_transport`](Self::late_transport) | none: must be given | |
 /// | [`resource`](Self::resource) | the provider's | |
+/// | [`late_resource_attributes`](Self::late_resource_attributes) | none | |
 /// | [`buffer_bytes`](Self::buffer_bytes) | 16 MiB | about 30,000 spans of 500 bytes; the SDK keeps 2,048 spans of any size |
+/// | [`buffer_spans`](Self::buffer_spans) | no limit | `OTEL_BSP_MAX_QUEUE_SIZE` |
 /// | [`batch_bytes`](Self::batch_bytes) | 512 KiB | far below the 4 MiB that gRPC servers take by default |
+/// | [`batch_spans`](Self::batch_spans) | no limit | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` |
+/// | [`max_message_bytes`](Self::max_message_bytes) | learned from refusals; for gRPC 4 MiB is assumed | what servers for gRPC take by default |
 /// | [`flush_interval`](Self::flush_interval) | 5 s | `OTEL_BSP_SCHEDULE_DELAY` |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 10 s | `OTEL_EXPORTER_OTLP_TIMEOUT` |
 /// | [`backoff`](Self::backoff) | see [`Backoff`] | the Collector's, with 60 s in all |
@@ -45,15 +51,17 @@ use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
 /// # drop(processor);
 /// # Ok::<(), towline_otlp::BuildError>(())
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct ExporterBuilder {
     transport: Option<Choice>,
     resource: Option<Resource>,
+    late_resource: bool,
     limits: Limits,
+    max_message_bytes: Option<usize>,
     flush_interval: Duration,
     attempt_timeout: Duration,
     backoff: Backoff,
+    configure_runtime: Option<ConfigureRuntime>,
 }
 
 /// Why an exporter cannot be built.
@@ -85,6 +93,7 @@ enum Choice {
     Url(String),
     Endpoint(Endpoint),
     Ready(BoxTransport),
+    Late,
 }
 
 // === impl ExporterBuilder ===
@@ -94,14 +103,19 @@ impl ExporterBuilder {
         Self {
             transport: None,
             resource: None,
+            late_resource: false,
             limits: Limits {
                 buffer_bytes: 16 * 1024 * 1024,
+                buffer_spans: usize::MAX,
                 batch_bytes: 512 * 1024,
+                batch_spans: usize::MAX,
                 concurrency: 1,
             },
+            max_message_bytes: None,
             flush_interval: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
             backoff: Backoff::new(),
+            configure_runtime: None,
         }
     }
 
@@ -130,6 +144,27 @@ impl ExporterBuilder {
         self
     }
 
+    /// Where spans go is said later, once, by [`Exporter::set_url`] or [`Exporter::set_transport`]:
+    /// when the program knows it, or has the connection to forward them through.
+    ///
+    /// What ends before is kept in the buffer. If that gets full then, and only then, the oldest
+    /// spans make room, whole blocks of them, and are counted as
+    /// [`buffer_full`](super::Dropped::buffer_full): the newest say more about why the program does
+    /// not get on. A flush waits until the transport is there; a shutdown does not, and says what
+    /// was lost.
+    pub fn late_transport(mut self) -> Self {
+        self.transport = Some(Choice::Late);
+        self
+    }
+
+    /// Attributes of the resource are supplied later, once, by
+    /// [`Exporter::set_resource_attributes`]. No span goes before; what ends until then is kept as
+    /// with [`late_transport`](Self::late_transport).
+    pub const fn late_resource_attributes(mut self) -> Self {
+        self.late_resource = true;
+        self
+    }
+
     /// What produced the spans. Default: the resource of the provider that the processor is given
     /// to.
     pub fn resource(mut self, resource: Resource) -> Self {
@@ -143,6 +178,32 @@ impl ExporterBuilder {
     /// A transport's own needs come on top: about one batch, several for files.
     pub const fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.limits.buffer_bytes = bytes;
+        self
+    }
+
+    /// How many spans may wait or be on their way at a time, whatever their size. Default: no
+    /// limit but [`buffer_bytes`](Self::buffer_bytes).
+    pub const fn buffer_spans(mut self, spans: usize) -> Self {
+        self.limits.buffer_spans = spans;
+        self
+    }
+
+    /// The largest batch in spans, and how many wait until one is sent before its time. Default:
+    /// no limit but [`batch_bytes`](Self::batch_bytes).
+    pub const fn batch_spans(mut self, spans: usize) -> Self {
+        self.limits.batch_spans = spans;
+        self
+    }
+
+    /// The largest message that the backend takes, in bytes before compression: batches above it
+    /// are split, down to a single span; a single larger span is dropped and counted as
+    /// [`too_large`](super::Dropped::too_large).
+    ///
+    /// Default: learned, see [`SplitLayer`](crate::policy::SplitLayer). A batch that the backend
+    /// refuses for its size is sent again in halves, and the next ones are split at once. For gRPC
+    /// 4 MiB is assumed from the start, without giving up single spans that are larger.
+    pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = Some(bytes);
         self
     }
 
@@ -182,6 +243,22 @@ impl ExporterBuilder {
         self
     }
 
+    /// Changes the Tokio runtime of the export thread before it is made: a current-thread runtime.
+    /// Thread hooks and drivers are set after it.
+    ///
+    /// It is there for tests. With `builder.start_paused(true)` (Tokio's feature `test-util`) every
+    /// wait of the exporter, be it a timeout, a backoff or the flush interval, is over as soon as
+    /// nothing else is left to do, so that hours of an outage pass at once; what a transport in
+    /// memory reads from [`tokio::time::Instant`] is that time. Never pause over sockets: the clock
+    /// would run ahead of the network.
+    pub fn configure_runtime(
+        mut self,
+        configure: impl FnOnce(&mut tokio::runtime::Builder) + Send + 'static,
+    ) -> Self {
+        self.configure_runtime = Some(Box::new(configure));
+        self
+    }
+
     /// Starts the exporter: the processor is for the SDK's provider, the handle for the program.
     ///
     /// Nothing is connected yet. Only files are looked at: a directory that cannot be written to is
@@ -192,7 +269,7 @@ impl ExporterBuilder {
     /// [`BuildError`], which names the option, its value and what was expected.
     pub fn build(self) -> Result<(Processor, Exporter), BuildError> {
         self.check()?;
-        let transport = match self.transport {
+        let route = match self.transport {
             None => {
                 return Err(BuildError {
                     kind: BuildErrorKind::NoTransport,
@@ -200,59 +277,68 @@ impl ExporterBuilder {
                     source: None,
                 });
             }
-            Some(Choice::Ready(transport)) => transport,
-            Some(Choice::Endpoint(endpoint)) => connect(&endpoint)?,
+            Some(Choice::Late) => None,
+            Some(Choice::Ready(transport)) => Some(Route::new(transport)),
+            Some(Choice::Endpoint(endpoint)) => Some(connect(&endpoint)?),
             Some(Choice::Url(url)) => {
-                connect(&Endpoint::parse(&url).map_err(|error| BuildError {
+                let endpoint = Endpoint::parse(&url).map_err(|error| BuildError {
                     kind: BuildErrorKind::Endpoint,
                     message: "the exporter url cannot be read".to_owned(),
                     source: Some(error.into()),
-                })?)?
+                })?;
+                Some(connect(&endpoint)?)
             }
         };
-        let buffer = Arc::new(Buffer::new(self.limits));
+        let late = Late::new(self.late_resource, route.is_none());
+        let buffer = Arc::new(Buffer::new(
+            self.limits,
+            self.late_resource || route.is_none(),
+        ));
         let health = Arc::new(Health::new(Voice::capture()));
         let resource = Arc::new(ResourceSlot::new(self.resource.as_ref()));
         let outcome = Arc::new(OnceLock::new());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (closing, closing_seen) = watch::channel(None);
-        let stack = super::worker::stack(
-            transport,
-            self.attempt_timeout,
-            self.backoff,
-            &health,
-            closing_seen,
-        );
-        let worker = Worker::new(
-            Arc::clone(&buffer),
-            Arc::clone(&resource),
-            stack,
-            Arc::clone(&health),
-            inbox,
+        let worker = Worker::new(Parts {
+            buffer: Arc::clone(&buffer),
+            resource: Arc::clone(&resource),
+            policies: Policies {
+                attempt_timeout: self.attempt_timeout,
+                backoff: self.backoff,
+                max_bytes: self.max_message_bytes,
+                health: Arc::clone(&health),
+                closing: closing_seen,
+            },
+            route,
+            awaits_resource: self.late_resource,
+            commands: inbox,
             closing,
-            self.flush_interval,
-        );
-        thread::spawn(worker, Arc::clone(&outcome)).map_err(|error| BuildError {
-            kind: BuildErrorKind::Thread,
-            message: "the thread that exports spans cannot be started".to_owned(),
-            source: Some(error.into()),
+            flush_interval: self.flush_interval,
+        });
+        thread::spawn(worker, Arc::clone(&outcome), self.configure_runtime).map_err(|error| {
+            BuildError {
+                kind: BuildErrorKind::Thread,
+                message: "the thread that exports spans cannot be started".to_owned(),
+                source: Some(error.into()),
+            }
         })?;
         let core = Arc::new(Core {
             buffer,
             health,
             outcome,
             commands,
+            resource,
+            late,
         });
-        Ok((
-            Processor::new(Arc::clone(&core), resource),
-            Exporter::new(core),
-        ))
+        Ok((Processor::new(Arc::clone(&core)), Exporter::new(core)))
     }
 
     fn check(&self) -> Result<(), BuildError> {
         let Limits {
             buffer_bytes,
+            buffer_spans,
             batch_bytes,
+            batch_spans,
             concurrency,
         } = self.limits;
         let wrong = if concurrency == 0 {
@@ -265,6 +351,21 @@ impl ExporterBuilder {
             Some(format!(
                 "buffer_bytes is {buffer_bytes}: expected at least twice the {concurrency} batches of {batch_bytes} bytes \
                  that can be on their way"
+            ))
+        } else if batch_spans == 0 {
+            Some("batch_spans is 0: expected at least 1".to_owned())
+        } else if batch_spans > buffer_spans && batch_spans != usize::MAX {
+            Some(format!(
+                "buffer_spans is {buffer_spans}: expected at least the {batch_spans} of a batch"
+            ))
+        } else if buffer_spans == 0 {
+            Some("buffer_spans is 0: expected at least 1".to_owned())
+        } else if let Some(bytes) = self
+            .max_message_bytes
+            .filter(|bytes| *bytes < MIN_BATCH_BYTES)
+        {
+            Some(format!(
+                "max_message_bytes is {bytes}: expected at least {MIN_BATCH_BYTES}"
             ))
         } else if self.flush_interval.is_zero() {
             Some("flush_interval is 0: expected some time".to_owned())
@@ -284,8 +385,8 @@ impl ExporterBuilder {
     }
 }
 
-fn connect(endpoint: &Endpoint) -> Result<BoxTransport, BuildError> {
-    BoxTransport::connect(endpoint).map_err(|error| BuildError {
+fn connect(endpoint: &Endpoint) -> Result<Route, BuildError> {
+    Route::connect(endpoint).map_err(|error| BuildError {
         kind: BuildErrorKind::Transport,
         message: format!("spans cannot be sent to {endpoint}"),
         source: Some(error.into()),
@@ -301,7 +402,23 @@ impl fmt::Debug for Choice {
             Self::Url(_) => f.write_str("Url"),
             Self::Endpoint(endpoint) => write!(f, "Endpoint({endpoint})"),
             Self::Ready(transport) => transport.fmt(f),
+            Self::Late => f.write_str("Late"),
         }
+    }
+}
+
+impl fmt::Debug for ExporterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExporterBuilder")
+            .field("transport", &self.transport)
+            .field("resource", &self.resource)
+            .field("late_resource", &self.late_resource)
+            .field("limits", &self.limits)
+            .field("max_message_bytes", &self.max_message_bytes)
+            .field("flush_interval", &self.flush_interval)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,11 @@
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{self, Duration};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::outcome::{FlushError, ShutdownError, Summary};
+use super::route::Route;
 
 /// How a shutdown ended.
 pub(super) type Outcome = Result<Summary, ShutdownError>;
@@ -15,11 +17,19 @@ pub(super) enum Command {
     Flush(Deadline, Reply<Result<(), FlushError>>),
     /// The same, and end.
     Shutdown(Deadline, Reply<Outcome>),
+    /// Here is the way that spans have waited for.
+    Route(Box<Route>),
+    /// Here is the resource that they have waited for.
+    Resource,
 }
 
-/// When an answer is due, by the clock of the system: that of a caller's runtime may be paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Deadline(Instant);
+/// When an answer is due: so long after it was asked for, by the clock of the system, since that of
+/// a caller's runtime may be paused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    asked: time::Instant,
+    within: Duration,
+}
 
 /// Where an answer goes: to a future, or to a blocked thread.
 #[derive(Debug)]
@@ -31,17 +41,17 @@ pub(super) enum Reply<T> {
 // === impl Deadline ===
 
 impl Deadline {
-    /// So long from now; "forever" is a year.
-    pub(super) fn after(time: Duration) -> Self {
-        Self(Instant::now() + time.min(FOREVER))
+    /// So long from now.
+    pub(super) fn after(within: Duration) -> Self {
+        Self {
+            asked: time::Instant::now(),
+            within,
+        }
     }
 
-    pub(super) fn has_passed(self) -> bool {
-        self.0 <= Instant::now()
-    }
-
-    pub(super) fn instant(self) -> tokio::time::Instant {
-        self.0.into()
+    /// The point in time by the clock of the export thread.
+    pub(super) fn instant(self) -> Instant {
+        after(self.within.saturating_sub(self.asked.elapsed()))
     }
 }
 
@@ -55,6 +65,11 @@ impl<T> Reply<T> {
             Self::Thread(sender) => drop(sender.try_send(answer)),
         }
     }
+}
+
+/// So long from now by the clock of the export thread; "forever" is a year.
+pub(super) fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FOREVER)
 }
 
 /// More than clocks can add would panic.

@@ -3,14 +3,20 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tower_service::Service;
 
 use super::builder::ExporterBuilder;
 use super::command::{Command, Deadline, Outcome, Reply};
 use super::health::Health;
+use super::late::{Late, LateError, LateErrorKind, LatePart};
 use super::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
+use super::route::Route;
 use super::stats::Stats;
+use super::thread::ResourceSlot;
 use crate::buffer::Buffer;
+use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
 
 /// The handle on a span exporter: what became of its spans, flush, shutdown.
 ///
@@ -51,6 +57,8 @@ pub(super) struct Core {
     pub(super) health: Arc<Health>,
     pub(super) outcome: Arc<OnceLock<Outcome>>,
     pub(super) commands: UnboundedSender<Command>,
+    pub(super) resource: Arc<ResourceSlot>,
+    pub(super) late: Late,
 }
 
 // === impl Exporter ===
@@ -69,6 +77,57 @@ impl Exporter {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()
+    }
+
+    /// Supplies attributes of the resource that were not known at the start, such as a host's
+    /// identity that only a server tells: see
+    /// [`late_resource_attributes`](ExporterBuilder::late_resource_attributes).
+    ///
+    /// One that the resource has already is replaced. The attributes are on every span, also on
+    /// those that have waited.
+    ///
+    /// # Errors
+    ///
+    /// [`LateError`] when the exporter was built without asking for them, and the second time.
+    pub fn set_resource_attributes(
+        &self,
+        attributes: impl IntoIterator<Item = KeyValue>,
+    ) -> Result<(), LateError> {
+        self.core.late.supply(LatePart::ResourceAttributes, || {
+            self.core.resource.add(attributes.into_iter().collect());
+            self.core.ask(Command::Resource);
+            Ok(())
+        })
+    }
+
+    /// Supplies the transport: see [`late_transport`](ExporterBuilder::late_transport).
+    ///
+    /// # Errors
+    ///
+    /// [`LateError`] when the exporter was built without asking for it, and the second time.
+    pub fn set_transport<S>(&self, transport: S) -> Result<(), LateError>
+    where
+        S: Service<Batch, Response = Receipt, Error = ExportError> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let route = Route::new(BoxTransport::new(transport));
+        self.core.set_route(|| Ok(route))
+    }
+
+    /// Supplies where spans go: see [`late_transport`](ExporterBuilder::late_transport) and
+    /// [`Endpoint`].
+    ///
+    /// # Errors
+    ///
+    /// [`LateError`] when the exporter was built without asking for it, when the URL cannot be read
+    /// or used, and the second time.
+    pub fn set_url(&self, url: &str) -> Result<(), LateError> {
+        self.core.set_route(|| {
+            let endpoint = Endpoint::parse(url)
+                .map_err(|error| LateError::with_source(LateErrorKind::Endpoint, error))?;
+            Route::connect(&endpoint)
+                .map_err(|error| LateError::with_source(LateErrorKind::Transport, error))
+        })
     }
 
     /// Delivers every span that has ended, and waits until their fate is known.
@@ -189,6 +248,13 @@ impl Core {
     }
 
     /// Passes a command on; without a thread the reply is dropped, which answers it.
+    fn set_route(&self, route: impl FnOnce() -> Result<Route, LateError>) -> Result<(), LateError> {
+        self.late.supply(LatePart::Transport, || {
+            self.ask(Command::Route(Box::new(route()?)));
+            Ok(())
+        })
+    }
+
     fn ask(&self, command: Command) {
         drop(self.commands.send(command));
     }

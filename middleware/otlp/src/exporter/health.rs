@@ -2,9 +2,12 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::quiet::Voice;
+use crate::buffer::Lost;
 use crate::{ExportError, ExportErrorKind, Receipt};
 
 /// How the backend does, as seen by each attempt, and what the program's log hears of it.
@@ -28,6 +31,7 @@ struct State {
     /// The last thing a backend complained about while taking a batch.
     complaint: String,
     last_complaint: Option<Instant>,
+    last_too_large: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,7 @@ impl Health {
                 last_warning: None,
                 complaint: String::new(),
                 last_complaint: None,
+                last_too_large: None,
             }),
         }
     }
@@ -88,6 +93,11 @@ impl Health {
                         .speak(|| tracing::info!(target: TARGET, "spans are exported again"));
                 }
                 self.observe_receipt(receipt);
+            }
+            // It answers. What is lost by it is for `observe_lost` to say.
+            Err(error) if error.kind() == ExportErrorKind::TooLarge => {
+                self.failed_attempts.fetch_add(1, Ordering::Relaxed);
+                self.reached.store(true, Ordering::Relaxed);
             }
             Err(error) => {
                 self.failed_attempts.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +132,21 @@ impl Health {
                     rejected_spans = rejected,
                     %message,
                     "the backend took spans with reservations"
+                );
+            });
+        }
+    }
+
+    /// Notes what became of a batch for good: a span that is too large is worth a line, since no
+    /// backend was lost that could be told about.
+    pub(super) fn observe_lost(&self, lost: &Lost) {
+        let spans = lost.too_large;
+        if spans > 0 && self.update(|state| due(&mut state.last_too_large, Instant::now())) {
+            self.voice.speak(|| {
+                tracing::warn!(
+                    target: TARGET,
+                    spans,
+                    "spans are dropped, since each is larger than the backend takes"
                 );
             });
         }
@@ -235,6 +260,7 @@ mod tests {
             last_warning: None,
             complaint: String::new(),
             last_complaint: None,
+            last_too_large: None,
         }
     }
 

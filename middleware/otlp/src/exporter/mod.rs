@@ -5,15 +5,18 @@ mod builder;
 mod command;
 mod handle;
 mod health;
+mod late;
 mod outcome;
 mod processor;
 mod quiet;
+mod route;
 mod stats;
 mod thread;
 mod worker;
 
 pub use self::builder::{BuildError, BuildErrorKind, ExporterBuilder};
 pub use self::handle::Exporter;
+pub use self::late::{LateError, LateErrorKind, LatePart};
 pub use self::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
 pub use self::processor::Processor;
 pub use self::stats::{Dropped, Stats};

@@ -49,6 +49,8 @@ pub enum ShutdownErrorKind {
     Lost,
     /// The export thread did not answer, or ended before its time.
     Stopped,
+    /// A part that was to be supplied late never came.
+    NotReady,
 }
 
 // === impl FlushError ===
@@ -132,6 +134,9 @@ impl fmt::Display for ShutdownError {
             }
             ShutdownErrorKind::Lost => f.write_str("spans could not be delivered")?,
             ShutdownErrorKind::Stopped => f.write_str("the export thread did not answer")?,
+            ShutdownErrorKind::NotReady => {
+                f.write_str("the transport or the resource that spans waited for never came")?
+            }
         }
         write!(f, ", {} lost", self.lost_spans)
     }

@@ -8,7 +8,6 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::handle::Core;
 use super::outcome::{FlushErrorKind, ShutdownErrorKind};
-use super::thread::ResourceSlot;
 
 /// The exporter's end inside the SDK: hand it to
 /// `SdkTracerProvider::builder().with_span_processor(…)`.
@@ -23,14 +22,13 @@ use super::thread::ResourceSlot;
 #[derive(Debug)]
 pub struct Processor {
     core: Arc<Core>,
-    resource: Arc<ResourceSlot>,
 }
 
 // === impl Processor ===
 
 impl Processor {
-    pub(super) const fn new(core: Arc<Core>, resource: Arc<ResourceSlot>) -> Self {
-        Self { core, resource }
+    pub(super) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
     }
 }
 
@@ -65,7 +63,7 @@ impl SpanProcessor for Processor {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource.set_from_provider(resource);
+        self.core.resource.set_from_provider(resource);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use tokio::runtime::{self, Runtime};
 
@@ -18,11 +19,25 @@ use crate::encode::Envelope;
 pub(super) struct ResourceSlot {
     /// Given to the builder, so that the provider's does not count.
     fixed: bool,
-    envelope: Mutex<Arc<Envelope>>,
+    state: Mutex<ResourceState>,
 }
 
+#[derive(Debug)]
+struct ResourceState {
+    base: Resource,
+    late: Vec<KeyValue>,
+    envelope: Arc<Envelope>,
+}
+
+/// Changes the runtime of the export thread before it is made.
+pub(super) type ConfigureRuntime = Box<dyn FnOnce(&mut runtime::Builder) + Send>;
+
 /// Starts the thread that exports, with a runtime of its own.
-pub(super) fn spawn(worker: Worker, outcome: Arc<OnceLock<Outcome>>) -> io::Result<()> {
+pub(super) fn spawn(
+    worker: Worker,
+    outcome: Arc<OnceLock<Outcome>>,
+    configure: Option<ConfigureRuntime>,
+) -> io::Result<()> {
     let farewell = Farewell {
         buffer: Arc::clone(worker.buffer()),
         health: Arc::clone(worker.health()),
@@ -32,7 +47,7 @@ pub(super) fn spawn(worker: Worker, outcome: Arc<OnceLock<Outcome>>) -> io::Resu
     // it would panic.
     let (made, is_made) = mpsc::sync_channel(1);
     let run = move || {
-        let runtime = match runtime() {
+        let runtime = match runtime(configure) {
             Ok(runtime) => runtime,
             Err(error) => return drop(made.send(Err(error))),
         };
@@ -52,8 +67,12 @@ pub(super) fn spawn(worker: Worker, outcome: Arc<OnceLock<Outcome>>) -> io::Resu
         .unwrap_or_else(|gone| Err(io::Error::other(gone)))
 }
 
-fn runtime() -> io::Result<Runtime> {
-    runtime::Builder::new_current_thread()
+fn runtime(configure: Option<ConfigureRuntime>) -> io::Result<Runtime> {
+    let mut builder = runtime::Builder::new_current_thread();
+    if let Some(configure) = configure {
+        configure(&mut builder);
+    }
+    builder
         .enable_all()
         .thread_name(THREAD_NAME)
         // The threads it keeps for what blocks: files and name lookups.
@@ -89,26 +108,58 @@ impl Drop for Farewell {
 impl ResourceSlot {
     /// A resource without attributes, as long as nobody has given one.
     pub(super) fn new(resource: Option<&Resource>) -> Self {
-        let envelope = match resource {
-            Some(resource) => Envelope::of_resource(resource),
-            None => Envelope::of_resource(&Resource::builder_empty().build()),
+        let base = match resource {
+            Some(resource) => resource.clone(),
+            None => Resource::builder_empty().build(),
         };
         Self {
             fixed: resource.is_some(),
-            envelope: Mutex::new(Arc::new(envelope)),
+            state: Mutex::new(ResourceState {
+                envelope: Arc::new(Envelope::of_resource(&base)),
+                base,
+                late: Vec::new(),
+            }),
         }
     }
 
     pub(super) fn set_from_provider(&self, resource: &Resource) {
         if !self.fixed {
-            let envelope = Arc::new(Envelope::of_resource(resource));
-            *self.envelope.lock().unwrap_or_else(PoisonError::into_inner) = envelope;
+            self.update(|state| state.base = resource.clone());
         }
     }
 
-    pub(super) fn get(&self) -> Arc<Envelope> {
-        Arc::clone(&self.envelope.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Adds attributes, which count more than those of the same name.
+    pub(super) fn add(&self, attributes: Vec<KeyValue>) {
+        self.update(|state| state.late = attributes);
     }
+
+    pub(super) fn get(&self) -> Arc<Envelope> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&state.envelope)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut ResourceState)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        state.envelope = Arc::new(match state.late.as_slice() {
+            [] => Envelope::of_resource(&state.base),
+            late => Envelope::of_resource(&merged(&state.base, late)),
+        });
+    }
+}
+
+/// Of attributes with the same name the last counts.
+fn merged(base: &Resource, late: &[KeyValue]) -> Resource {
+    let attributes = base
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+        .chain(late.iter().cloned());
+    let builder = Resource::builder_empty();
+    match base.schema_url() {
+        Some(url) => builder.with_schema_url(attributes, url.to_owned()),
+        None => builder.with_attributes(attributes),
+    }
+    .build()
 }
 
 /// At most 15 bytes: Linux cuts longer names.

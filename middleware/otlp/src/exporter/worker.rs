@@ -8,21 +8,16 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
-use tower_layer::Layer;
 
-use super::command::{Command, Deadline, Outcome, Reply};
+use super::command::{Command, Outcome, Reply, after};
 use super::health::Health;
 use super::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
+use super::route::{Policies, Route, Stack};
 use super::stats::Stats;
 use super::thread::ResourceSlot;
-use crate::buffer::{Buffer, Drain, Loss};
-use crate::policy::{
-    Backoff, Closing, Observe, Observer, Retry, RetryLayer, Timeout, TimeoutLayer,
-};
-use crate::{BoxTransport, ExportError, ExportErrorKind, Receipt};
-
-/// A transport with everything around it: retries of attempts, each observed, each with its time.
-pub(super) type Stack = Retry<Observe<Timeout<BoxTransport>>>;
+use crate::buffer::{Buffer, Drain, Loss, Lost};
+use crate::policy::Closing;
+use crate::{ExportError, ExportErrorKind, Receipt};
 
 /// What the export thread does: takes batches from the buffer when they are due, sends them, keeps
 /// the accounts, answers those who wait.
@@ -30,7 +25,10 @@ pub(super) struct Worker {
     buffer: Arc<Buffer>,
     drain: Drain,
     resource: Arc<ResourceSlot>,
-    stack: Stack,
+    policies: Policies,
+    /// `None` as long as nobody has said where spans go.
+    stack: Option<Stack>,
+    awaits_resource: bool,
     health: Arc<Health>,
     commands: UnboundedReceiver<Command>,
     closing: watch::Sender<Option<Closing>>,
@@ -60,56 +58,44 @@ struct Sent {
 struct Flush {
     before: u64,
     lost: u64,
-    deadline: Deadline,
+    deadline: Instant,
     reply: Reply<Result<(), FlushError>>,
 }
 
 #[derive(Debug)]
 struct Shutdown {
-    deadline: Deadline,
+    deadline: Instant,
     lost: u64,
     replies: Vec<Reply<Outcome>>,
 }
 
-/// Puts timeout, observation and retry around a transport.
-pub(super) fn stack(
-    transport: BoxTransport,
-    timeout: Duration,
-    backoff: Backoff,
-    health: &Arc<Health>,
-    closing: watch::Receiver<Option<Closing>>,
-) -> Stack {
-    let health = Arc::clone(health);
-    let observer: Observer = Arc::new(move |result| health.observe(result));
-    let timeout = match transport.peer() {
-        Some(peer) => TimeoutLayer::new(timeout).peer(peer),
-        None => TimeoutLayer::new(timeout),
-    };
-    let attempts = Observe::new(timeout.layer(transport), observer);
-    RetryLayer::new(backoff).closing(closing).layer(attempts)
+/// What a [`Worker`] is made of.
+pub(super) struct Parts {
+    pub(super) buffer: Arc<Buffer>,
+    pub(super) resource: Arc<ResourceSlot>,
+    pub(super) policies: Policies,
+    pub(super) route: Option<Route>,
+    pub(super) awaits_resource: bool,
+    pub(super) commands: UnboundedReceiver<Command>,
+    pub(super) closing: watch::Sender<Option<Closing>>,
+    pub(super) flush_interval: Duration,
 }
 
 // === impl Worker ===
 
 impl Worker {
-    pub(super) fn new(
-        buffer: Arc<Buffer>,
-        resource: Arc<ResourceSlot>,
-        stack: Stack,
-        health: Arc<Health>,
-        commands: UnboundedReceiver<Command>,
-        closing: watch::Sender<Option<Closing>>,
-        flush_interval: Duration,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         Self {
-            drain: Drain::new(Arc::clone(&buffer)),
-            buffer,
-            resource,
-            stack,
-            health,
-            commands,
-            closing,
-            flush_interval,
+            drain: Drain::new(Arc::clone(&parts.buffer)),
+            buffer: parts.buffer,
+            resource: parts.resource,
+            stack: parts.route.map(|route| parts.policies.stack(route)),
+            awaits_resource: parts.awaits_resource,
+            health: Arc::clone(&parts.policies.health),
+            policies: parts.policies,
+            commands: parts.commands,
+            closing: parts.closing,
+            flush_interval: parts.flush_interval,
             sending: JoinSet::new(),
             parcels: HashMap::new(),
             due_before: 0,
@@ -153,15 +139,30 @@ impl Worker {
         let Some(shutdown) = &self.shutdown else {
             return false;
         };
-        shutdown.deadline.has_passed()
+        shutdown.deadline <= Instant::now()
+            // Nobody can supply a part in time any more.
+            || !self.is_ready()
             || (self.sending.is_empty() && self.buffer.snapshot().ledger.held == 0)
     }
 
+    /// The stack, once everything is there that spans need to go.
+    fn ready_stack(&self) -> Option<Stack> {
+        self.stack.clone().filter(|_| !self.awaits_resource)
+    }
+
+    const fn is_ready(&self) -> bool {
+        self.stack.is_some() && !self.awaits_resource
+    }
+
     fn send_what_is_due(&mut self) {
+        let Some(stack) = self.ready_stack() else {
+            return;
+        };
         let limits = *self.buffer.limits();
         while self.sending.len() < limits.concurrency {
+            let waiting = self.buffer.snapshot();
             let is_due = self.drain.formed() < self.due_before
-                || self.buffer.snapshot().pending_bytes >= limits.batch_bytes;
+                || limits.is_batch(waiting.pending_bytes, waiting.ledger.held);
             if !is_due {
                 break;
             }
@@ -173,7 +174,7 @@ impl Worker {
                 bytes: parcel.batch.len_bytes(),
                 spans: parcel.batch.spans(),
             };
-            let task = self.sending.spawn(self.stack.clone().oneshot(parcel.batch));
+            let task = self.sending.spawn(stack.clone().oneshot(parcel.batch));
             self.parcels.insert(task.id(), sent);
             // What is left came just now.
             self.flush_at = None;
@@ -181,7 +182,7 @@ impl Worker {
         if self.buffer.snapshot().ledger.held == 0 {
             self.flush_at = None;
         } else if self.flush_at.is_none() {
-            self.flush_at = Some(Deadline::after(self.flush_interval).instant());
+            self.flush_at = Some(after(self.flush_interval));
         }
     }
 
@@ -196,20 +197,19 @@ impl Worker {
         let Some(sent) = self.parcels.remove(&id) else {
             return;
         };
-        let (lost, loss) = match &result {
-            Ok(receipt) => (receipt.rejected_spans().min(sent.spans), Loss::Refused),
-            Err(error) => (sent.spans, loss(error)),
-        };
-        self.drain.settle(sent.bytes, sent.spans - lost, loss, lost);
+        let lost = lost(&result, sent.spans);
+        self.health.observe_lost(&lost);
+        let exported = (sent.spans as u64).saturating_sub(lost.total());
+        self.drain.settle(sent.bytes, exported, &lost);
         for flush in self
             .flushes
             .iter_mut()
             .filter(|flush| sent.numbers.start < flush.before)
         {
-            flush.lost += lost as u64;
+            flush.lost += lost.total();
         }
         if let Some(shutdown) = &mut self.shutdown {
-            shutdown.lost += lost as u64;
+            shutdown.lost += lost.total();
         }
     }
 
@@ -220,17 +220,35 @@ impl Worker {
                 self.flushes.push(Flush {
                     before: self.due_before,
                     lost: 0,
-                    deadline,
+                    deadline: deadline.instant(),
                     reply,
                 });
             }
-            Some(Command::Shutdown(deadline, reply)) => self.shut_down(deadline, Some(reply)),
+            Some(Command::Shutdown(deadline, reply)) => {
+                self.shut_down(deadline.instant(), Some(reply));
+            }
+            Some(Command::Route(route)) => {
+                self.stack = Some(self.policies.stack(*route));
+                self.begin_if_ready();
+            }
+            Some(Command::Resource) => {
+                self.awaits_resource = false;
+                self.begin_if_ready();
+            }
             // Nobody has a handle any more.
-            None => self.shut_down(Deadline::after(FAREWELL), None),
+            None => self.shut_down(after(FAREWELL), None),
         }
     }
 
-    fn shut_down(&mut self, deadline: Deadline, reply: Option<Reply<Outcome>>) {
+    /// What has waited for a part is due at once.
+    fn begin_if_ready(&mut self) {
+        if self.is_ready() {
+            self.buffer.keep_oldest();
+            self.make_all_due();
+        }
+    }
+
+    fn shut_down(&mut self, deadline: Instant, reply: Option<Reply<Outcome>>) {
         self.buffer.close();
         self.make_all_due();
         let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
@@ -241,7 +259,7 @@ impl Worker {
         shutdown.deadline = shutdown.deadline.min(deadline);
         shutdown.replies.extend(reply);
         self.closing.send_replace(Some(Closing {
-            deadline: shutdown.deadline.instant(),
+            deadline: shutdown.deadline,
             patient: self.health.was_reached(),
         }));
     }
@@ -267,7 +285,7 @@ impl Worker {
             .min()
             .unwrap_or(self.drain.formed());
         for flush in self.flushes.extract_if(.., |flush| {
-            flush.before <= settled || flush.deadline.has_passed()
+            flush.before <= settled || flush.deadline <= Instant::now()
         }) {
             flush.reply.send(match flush.lost {
                 _ if flush.before > settled => {
@@ -281,11 +299,8 @@ impl Worker {
 
     /// When something is to be done even if nothing happens.
     fn wake_at(&self) -> Option<Instant> {
-        let flushes = self.flushes.iter().map(|flush| flush.deadline.instant());
-        let shutdown = self
-            .shutdown
-            .iter()
-            .map(|shutdown| shutdown.deadline.instant());
+        let flushes = self.flushes.iter().map(|flush| flush.deadline);
+        let shutdown = self.shutdown.iter().map(|shutdown| shutdown.deadline);
         // While every slot is taken, what becomes due cannot be sent.
         flushes.chain(shutdown).chain(self.flush_at).min()
     }
@@ -306,6 +321,11 @@ impl Worker {
         let failed_attempts = self.health.failed_attempts();
         let stats = Stats::new(&self.buffer.snapshot(), failed_attempts);
         let result = match (abandoned, shutdown.lost) {
+            (1.., lost) if !self.is_ready() => Err(ShutdownError::new(
+                ShutdownErrorKind::NotReady,
+                abandoned + lost,
+                stats,
+            )),
             (0, 0) => Ok(Summary::new(stats)),
             (0, lost) => Err(ShutdownError::new(ShutdownErrorKind::Lost, lost, stats)),
             (abandoned, lost) => Err(ShutdownError::new(
@@ -333,6 +353,7 @@ impl Worker {
                     reply.send(Err(FlushError::new(FlushErrorKind::Shutdown, 0)))
                 }
                 Command::Shutdown(_, reply) => reply.send(result.clone()),
+                Command::Route(_) | Command::Resource => {}
             }
         }
     }
@@ -346,8 +367,31 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// How spans are counted whose batch failed for good.
-fn loss(error: &ExportError) -> Loss {
+/// How the spans of a batch are counted that did not arrive.
+fn lost(result: &Result<Receipt, ExportError>, spans: usize) -> Lost {
+    match result {
+        Ok(receipt) => {
+            let rejected = receipt.rejected_spans().min(spans);
+            let too_large = receipt.too_large_spans().min(rejected);
+            Lost {
+                refused: (rejected - too_large) as u64,
+                too_large: too_large as u64,
+                ..Lost::default()
+            }
+        }
+        Err(error) => {
+            // The rest went in pieces of its own.
+            let delivered = error.delivered();
+            let others = delivered.exported + delivered.refused + delivered.too_large;
+            let mut lost = Lost::new(loss(error), spans.saturating_sub(others));
+            lost.refused += delivered.refused as u64;
+            lost.too_large += delivered.too_large as u64;
+            lost
+        }
+    }
+}
+
+const fn loss(error: &ExportError) -> Loss {
     match error.kind() {
         ExportErrorKind::TooLarge => Loss::TooLarge,
         ExportErrorKind::Refused(_) if !error.is_retryable() => Loss::Refused,

@@ -26,10 +26,12 @@
 mod backoff;
 mod observe;
 mod retry;
+mod split;
 mod timeout;
 
 pub use self::backoff::Backoff;
 pub use self::retry::{Retry, RetryFuture, RetryLayer};
+pub use self::split::{Split, SplitFuture, SplitLayer};
 pub use self::timeout::{Timeout, TimeoutFuture, TimeoutLayer};
 
 pub(crate) use self::observe::{Observe, Observer};

@@ -1,29 +1,40 @@
 use std::error::Error;
 use std::fmt;
 
-use super::wire_type;
+use super::{MAX_LEN_LEN, wire_type};
 
-/// Groups nested deeper than this are refused: the limit that common protobuf decoders set.
-const MAX_GROUP_DEPTH: usize = 100;
+/// Messages and groups nested deeper than this are refused: the limit that common protobuf decoders
+/// set.
+pub const MAX_DEPTH: usize = 100;
 
 /// Walks the fields of one message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
+    /// How deep groups may nest in what is left.
+    depth: usize,
+    /// The most bytes that a key or a length may take.
+    head_bytes: usize,
 }
 
 /// One field as it stands on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Field<'a> {
-    pub(crate) number: u32,
-    pub(crate) payload: Payload<'a>,
+pub struct Field<'a> {
+    /// Its number in the message's definition: 1 to 2^29 - 1.
+    pub number: u32,
+    /// What it carries.
+    pub payload: Payload<'a>,
 }
 
 /// What a field carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Payload<'a> {
+#[non_exhaustive]
+pub enum Payload<'a> {
+    /// An integer, an enumeration or a truth value.
     Varint(u64),
+    /// Eight bytes, skipped.
     Fixed64,
+    /// Four bytes, skipped.
     Fixed32,
     /// A string, bytes, a nested message or packed scalars.
     Len(&'a [u8]),
@@ -33,8 +44,9 @@ pub(crate) enum Payload<'a> {
 
 /// The bytes are not a protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Malformed {
-    /// A varint that does not end within ten bytes, or overflows.
+#[non_exhaustive]
+pub enum Malformed {
+    /// A varint that does not end within the bytes that it may take, or overflows.
     Varint,
     /// A field number of 0 or beyond 2^29 - 1, or a wire type that does not exist.
     Key,
@@ -42,18 +54,59 @@ pub(crate) enum Malformed {
     Truncated,
     /// A group that does not end, ends twice, or nests too deep.
     Group,
+    /// A field whose wire type is not that of its definition.
+    WireType,
+    /// A string that is not UTF-8.
+    Utf8,
+    /// Messages that nest deeper than [`MAX_DEPTH`].
+    Depth,
 }
 
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+    /// Reads what a conforming decoder reads.
+    #[must_use]
+    pub const fn new(message: &'a [u8]) -> Self {
+        Self {
+            rest: message,
+            depth: MAX_DEPTH,
+            head_bytes: MAX_VARINT_LEN,
+        }
     }
 
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    /// Reads what every decoder reads, and each in the same way; groups nest `depth` deep.
+    ///
+    /// A key or a length that takes more than five bytes is refused: some decoders refuse it, some
+    /// look at its lower 32 bits only.
+    #[must_use]
+    pub const fn strict(message: &'a [u8], depth: usize) -> Self {
+        Self {
+            rest: message,
+            depth,
+            head_bytes: MAX_LEN_LEN,
+        }
+    }
+
+    /// What has not been read yet.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    #[inline]
+    fn varint(&mut self, max_bytes: usize) -> Result<u64, Malformed> {
+        match self.rest.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(max_bytes),
+        }
+    }
+
+    fn long_varint(&mut self, max_bytes: usize) -> Result<u64, Malformed> {
         let mut value = 0u64;
-        for (index, &byte) in self.rest.iter().enumerate().take(10) {
+        for (index, &byte) in self.rest.iter().enumerate().take(max_bytes) {
             // The tenth byte has room for one bit only.
             if index == 9 && byte > 1 {
                 return Err(Malformed::Varint);
@@ -64,13 +117,14 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(if self.rest.len() < 10 {
+        Err(if self.rest.len() < max_bytes {
             Malformed::Truncated
         } else {
             Malformed::Varint
         })
     }
 
+    #[inline]
     fn skip(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self
             .rest
@@ -80,15 +134,17 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn key(&mut self) -> Result<(u32, u32), Malformed> {
         // A key is a 32-bit varint: what is longer does not exist.
-        let key = u32::try_from(self.varint()?).map_err(|_| Malformed::Key)?;
+        let key = u32::try_from(self.varint(self.head_bytes)?).map_err(|_| Malformed::Key)?;
         match key >> 3 {
             0 => Err(Malformed::Key),
             number => Ok((number, key & 7)),
         }
     }
 
+    #[inline]
     fn payload(
         &mut self,
         number: u32,
@@ -96,13 +152,14 @@ impl<'a> Reader<'a> {
         depth: usize,
     ) -> Result<Payload<'a>, Malformed> {
         Ok(match wire_type {
-            wire_type::VARINT => Payload::Varint(self.varint()?),
+            wire_type::VARINT => Payload::Varint(self.varint(MAX_VARINT_LEN)?),
             wire_type::FIXED64 => {
                 self.skip(8)?;
                 Payload::Fixed64
             }
             wire_type::LEN => {
-                let len = usize::try_from(self.varint()?).map_err(|_| Malformed::Truncated)?;
+                let len = self.varint(self.head_bytes)?;
+                let len = usize::try_from(len).map_err(|_| Malformed::Truncated)?;
                 Payload::Len(self.skip(len)?)
             }
             wire_type::START_GROUP => {
@@ -119,13 +176,11 @@ impl<'a> Reader<'a> {
     }
 
     fn group(&mut self, open: u32, depth: usize) -> Result<(), Malformed> {
-        if depth >= MAX_GROUP_DEPTH {
-            return Err(Malformed::Group);
-        }
+        let depth = depth.checked_sub(1).ok_or(Malformed::Group)?;
         while !self.rest.is_empty() {
             match self.key()? {
                 (number, wire_type::END_GROUP) if number == open => return Ok(()),
-                (number, wire_type) => self.payload(number, wire_type, depth + 1)?,
+                (number, wire_type) => self.payload(number, wire_type, depth)?,
             };
         }
         Err(Malformed::Truncated)
@@ -135,6 +190,7 @@ impl<'a> Reader<'a> {
 impl<'a> Iterator for Reader<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -142,7 +198,7 @@ impl<'a> Iterator for Reader<'a> {
         let field = self.key().and_then(|(number, wire_type)| {
             Ok(Field {
                 number,
-                payload: self.payload(number, wire_type, 0)?,
+                payload: self.payload(number, wire_type, self.depth)?,
             })
         });
         if field.is_err() {
@@ -158,15 +214,21 @@ impl<'a> Iterator for Reader<'a> {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Varint => "a varint is longer than ten bytes",
+            Self::Varint => "a varint is too long",
             Self::Key => "a field has an impossible key",
             Self::Truncated => "a field goes past the end of its message",
-            Self::Group => "a group is not balanced",
+            Self::Group => "a group is not balanced, or groups nest too deep",
+            Self::WireType => "a field has another wire type than its definition",
+            Self::Utf8 => "a string is not UTF-8",
+            Self::Depth => "messages nest too deep",
         })
     }
 }
 
 impl Error for Malformed {}
+
+/// The bytes of the longest varint.
+const MAX_VARINT_LEN: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +319,56 @@ mod tests {
     #[test]
     fn groups_nest_to_a_limit() {
         let nested = |depth: usize| [vec![0x0b; depth], vec![0x0c; depth]].concat();
-        assert!(fields(&nested(MAX_GROUP_DEPTH)).is_ok());
-        assert_eq!(fields(&nested(MAX_GROUP_DEPTH + 1)), Err(Malformed::Group));
+        assert!(fields(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(fields(&nested(MAX_DEPTH + 1)), Err(Malformed::Group));
+        let strict =
+            |depth, limit| Reader::strict(&nested(depth), limit).all(|field| field.is_ok());
+        assert!(strict(3, 3) && !strict(4, 3) && strict(0, 0) && !strict(1, 0));
+    }
+
+    #[test]
+    fn a_strict_reader_refuses_keys_and_lengths_beyond_five_bytes() {
+        for (name, bytes, taken) in [
+            ("key of five", &[0x88, 0x80, 0x80, 0x80, 0x00, 1][..], true),
+            (
+                "key of six",
+                &[0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 1],
+                false,
+            ),
+            (
+                "length of five",
+                &[0x0a, 0x81, 0x80, 0x80, 0x80, 0x00, 1],
+                true,
+            ),
+            (
+                "length of six",
+                &[0x0a, 0x81, 0x80, 0x80, 0x80, 0x80, 0x00, 1],
+                false,
+            ),
+            (
+                "key of six in a group",
+                &[0x0b, 0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 1, 0x0c],
+                false,
+            ),
+            (
+                "value of ten",
+                &[
+                    0x08, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+                ],
+                true,
+            ),
+        ] {
+            assert!(fields(bytes).is_ok(), "{name}");
+            let expected = if taken {
+                fields(bytes)
+            } else {
+                Err(Malformed::Varint)
+            };
+            assert_eq!(
+                Reader::strict(bytes, 9).collect::<Result<Vec<_>, _>>(),
+                expected,
+                "{name}"
+            );
+        }
     }
 }

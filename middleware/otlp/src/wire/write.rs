@@ -2,7 +2,7 @@ use super::wire_type;
 
 /// The bytes that `value` takes as a varint: 1 to 10.
 #[inline]
-pub(crate) const fn varint_len(value: u64) -> usize {
+pub const fn varint_len(value: u64) -> usize {
     // One byte for each started group of seven bits; zero takes one as well. 9 / 64 is close enough
     // to 1 / 7.
     let last_bit = 63 - (value | 1).leading_zeros() as usize;
@@ -11,13 +11,13 @@ pub(crate) const fn varint_len(value: u64) -> usize {
 
 /// The bytes of a length-delimited field with a number below 16, around a payload of `len` bytes.
 #[inline]
-pub(crate) const fn nested_len(len: usize) -> usize {
+pub const fn nested_len(len: usize) -> usize {
     1 + varint_len(len as u64) + len
 }
 
 /// Appends `value` as a minimal varint.
 #[inline]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -27,19 +27,19 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends a field's key.
 #[inline]
-pub(crate) fn put_key(out: &mut Vec<u8>, field: u32, wire_type: u32) {
+pub fn put_key(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     put_varint(out, u64::from(field << 3 | wire_type));
 }
 
 /// Appends the key and the length of a length-delimited field: what stands before its payload.
 #[inline]
-pub(crate) fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
+pub fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
     put_key(out, field, wire_type::LEN);
     put_varint(out, len as u64);
 }
 
 /// The bytes that a length can take as a varint: protobuf messages end at 2 GiB.
-pub(crate) const MAX_LEN_LEN: usize = 5;
+pub const MAX_LEN_LEN: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -1,3 +1,5 @@
+mod split;
+
 use std::error::Error;
 use std::fmt;
 
@@ -120,6 +122,35 @@ impl Batch {
         }
     }
 
+    /// Makes batches of at most `max_bytes` each of one, with the same spans in the same order.
+    ///
+    /// Resources and scopes are repeated where spans of one are in several batches. A single span
+    /// that is larger with them than `max_bytes` gets a batch of its own, so check
+    /// [`len_bytes`](Self::len_bytes). What is no larger, and bytes that are no request (see
+    /// [`from_encoded`](Self::from_encoded)), comes back as it is, without a copy. Otherwise every
+    /// span is copied once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use towline_otlp::Batch;
+    ///
+    /// // resource_spans { scope_spans { spans {}, spans {} } }
+    /// let two = Batch::parse(Bytes::from_static(&[0x0a, 6, 0x12, 4, 0x12, 0, 0x12, 0]))?;
+    /// let pieces = two.split(7);
+    /// assert_eq!(pieces.len(), 2);
+    /// assert!(pieces.iter().all(|piece| piece.spans() == 1 && piece.len_bytes() == 6));
+    /// # Ok::<(), towline_otlp::MalformedBatch>(())
+    /// ```
+    #[must_use]
+    pub fn split(&self, max_bytes: usize) -> Vec<Self> {
+        if self.spans <= 1 || self.len_bytes() <= max_bytes {
+            return vec![self.clone()];
+        }
+        split::split(&self.bytes, max_bytes).unwrap_or_else(|_| vec![self.clone()])
+    }
+
     /// The encoded request.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
@@ -220,6 +251,7 @@ const SPANS: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::put_varint;
 
     #[test]
     fn counts_the_spans_of_every_resource_and_scope() {
@@ -272,6 +304,96 @@ mod tests {
             Batch::concat([batch.clone()]).bytes().as_ptr(),
             batch.bytes().as_ptr()
         );
+    }
+
+    /// A span with a name of so many bytes, in its scope and its resource, with fields of a later
+    /// version at every level.
+    fn request(sizes: &[&[&[u8]]]) -> Batch {
+        let nest = |number: u8, content: &[u8]| {
+            let mut out = vec![number << 3 | 2];
+            put_varint(&mut out, content.len() as u64);
+            out.extend_from_slice(content);
+            out
+        };
+        let (mut request, mut spans) = (vec![], 0);
+        for scopes in sizes {
+            let mut resource = nest(1, b"");
+            for (index, names) in scopes.iter().enumerate() {
+                let mut scope = nest(1, &nest(1, &[b'a' + index as u8]));
+                for size in *names {
+                    let name = vec![b'x'; usize::from(*size)];
+                    scope.extend(nest(2, &nest(5, &name)));
+                    spans += 1;
+                }
+                // After the content, with a varint and with a group.
+                scope.extend([0x50, 7]);
+                resource.extend(nest(2, &scope));
+            }
+            resource.extend([0x53, 0x08, 1, 0x54]);
+            request.extend(nest(1, &resource));
+        }
+        let batch = Batch::parse(request).unwrap();
+        assert_eq!(batch.spans(), spans);
+        batch
+    }
+
+    #[test]
+    fn pieces_have_the_same_spans_with_their_envelopes() {
+        let batch = request(&[&[&[10, 20], &[], &[5]], &[&[1, 1, 1, 200]], &[]]);
+        for max_bytes in [0, 1, 40, 60, 100, 150, 250, 299, 10_000] {
+            let pieces = batch.split(max_bytes);
+            for piece in &pieces {
+                assert_eq!(Batch::parse(piece.bytes().clone()).as_ref(), Ok(piece));
+                assert!(
+                    piece.len_bytes() <= max_bytes || piece.spans() == 1,
+                    "{max_bytes}"
+                );
+                assert!(!piece.is_empty());
+            }
+            assert_eq!(
+                flat(&pieces),
+                flat(std::slice::from_ref(&batch)),
+                "{max_bytes}"
+            );
+        }
+        assert_eq!(batch.split(0).len(), 7);
+    }
+
+    /// Resource and scope envelope of each span, and the span.
+    fn flat(batches: &[Batch]) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+        let mut flat = vec![];
+        for batch in batches {
+            for resource in messages(batch.bytes(), 1, "") {
+                let resource = resource.unwrap();
+                for scope in messages(resource, 2, "") {
+                    let scope = scope.unwrap();
+                    for span in messages(scope, 2, "") {
+                        flat.push((rest(resource), rest(scope), span.unwrap().to_vec()));
+                    }
+                }
+            }
+        }
+        flat
+    }
+
+    /// The fields of a message besides number 2, each as it reads.
+    fn rest(message: &[u8]) -> Vec<u8> {
+        Reader::new(message)
+            .map(Result::unwrap)
+            .filter(|field| field.number != 2)
+            .flat_map(|field| format!("{field:?}").into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn what_fits_or_cannot_be_read_is_not_copied() {
+        let whole = request(&[&[&[10, 20]]]);
+        let broken = Batch::from_encoded(Bytes::from_static(&[0x0a, 9, 1, 1]), 2);
+        for (batch, max_bytes) in [(&whole, whole.len_bytes()), (&broken, 1)] {
+            let pieces = batch.split(max_bytes);
+            assert_eq!(pieces, [batch.clone()]);
+            assert_eq!(pieces[0].bytes().as_ptr(), batch.bytes().as_ptr());
+        }
     }
 
     #[test]
