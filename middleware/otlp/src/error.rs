@@ -64,6 +64,8 @@ pub enum ExportErrorKind {
     InvalidBatch,
     /// A file could not be written. Retryable: disks get emptied.
     Io,
+    /// Too much is on its way already. Retryable, a little later.
+    Overloaded,
     /// The exporter is shutting down, or is gone. Not retryable.
     Shutdown,
     /// Something else, such as a transport that panicked. Not retryable.
@@ -161,7 +163,10 @@ impl ExportError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self.0.kind {
-            ExportErrorKind::Unreachable | ExportErrorKind::Timeout | ExportErrorKind::Io => true,
+            ExportErrorKind::Unreachable
+            | ExportErrorKind::Timeout
+            | ExportErrorKind::Io
+            | ExportErrorKind::Overloaded => true,
             ExportErrorKind::Refused(PeerStatus::Grpc(RESOURCE_EXHAUSTED)) => {
                 self.0.retry_after.is_some()
             }

@@ -98,39 +98,52 @@
 //! |---|---|---|
 //! | `grpc` | `Grpc`: OTLP/gRPC | tonic (codec only), hyper |
 //! | `http` | `Http`: OTLP/HTTP, binary protobuf | hyper |
-//! | `file` | `File`: OTLP JSON lines, rotated | opentelemetry-proto, prost, serde_json |
+//! | `file` | `File`: OTLP JSON lines, protobuf or Teleport's lines in rotating files | opentelemetry-proto, prost, serde_json |
+//! | `tls` | `Tls`: `https://`, `grpcs://`, certificates of your own | rustls with *ring*, rustls-native-certs, der |
+//! | `gzip` | [`Compression::Gzip`] | flate2 in Rust |
+//! | `zstd` | [`Compression::Zstd`] | the zstd library |
 //!
-//! TLS is not built yet: `https://` and `grpcs://` are refused when the exporter is built, and
-//! nothing is sent in plaintext in their place.
+//! The same goes for TLS and compression: what is not compiled in is an error of `build`, and
+//! nothing is ever sent in plaintext in place of TLS. How clients connect and what they send along
+//! is said by [`ClientOptions`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;
 mod buffer;
+mod client_options;
 mod encode;
 mod endpoint;
 mod error;
 mod exporter;
 pub mod policy;
+mod printable;
 mod receipt;
 mod transport;
 #[doc(hidden)]
 pub mod wire;
 
 pub use self::batch::{Batch, MalformedBatch};
+pub use self::client_options::{ClientOptions, Compression, ParseCompressionError};
 pub use self::endpoint::{Endpoint, EndpointError, EndpointErrorKind, FileFormat, Scheme};
 pub use self::error::{ExportError, ExportErrorKind, PeerStatus};
 pub use self::exporter::{
-    BuildError, BuildErrorKind, Dropped, Exporter, ExporterBuilder, FlushError, FlushErrorKind,
-    LateError, LateErrorKind, LatePart, Processor, ShutdownError, ShutdownErrorKind, Stats,
-    Summary,
+    BuildError, BuildErrorKind, Dropped, Exporter, ExporterBuilder, ExporterFuture,
+    ExporterService, FlushError, FlushErrorKind, Forwarded, LateError, LateErrorKind, LatePart,
+    Processor, ShutdownError, ShutdownErrorKind, Stats, Summary,
 };
 pub use self::receipt::Receipt;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use self::transport::Tls;
 pub use self::transport::{
     BoxTransport, BoxTransportFuture, Discard, TransportError, TransportErrorKind,
 };
+#[cfg(feature = "console")]
+#[cfg_attr(docsrs, doc(cfg(feature = "console")))]
+pub use self::transport::{Console, ConsoleFuture};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
-pub use self::transport::{File, FileFuture};
+pub use self::transport::{File, FileBuilder, FileFuture};
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub use self::transport::{Grpc, GrpcClient, GrpcFuture};

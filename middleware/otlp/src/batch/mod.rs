@@ -391,7 +391,7 @@ mod tests {
         let broken = Batch::from_encoded(Bytes::from_static(&[0x0a, 9, 1, 1]), 2);
         for (batch, max_bytes) in [(&whole, whole.len_bytes()), (&broken, 1)] {
             let pieces = batch.split(max_bytes);
-            assert_eq!(pieces, [batch.clone()]);
+            assert_eq!(pieces, std::slice::from_ref(batch));
             assert_eq!(pieces[0].bytes().as_ptr(), batch.bytes().as_ptr());
         }
     }

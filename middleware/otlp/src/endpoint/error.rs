@@ -18,7 +18,7 @@ pub enum EndpointErrorKind {
     Empty,
     /// A character that no URL has: whitespace or a control character.
     Character,
-    /// A scheme other than `grpc`, `grpcs`, `http`, `https` and `file`.
+    /// A scheme other than `grpc`, `grpcs`, `http`, `https`, `unix`, `unix-abstract` and `file`.
     Scheme,
     /// A user name or a password.
     UserInfo,
@@ -102,8 +102,10 @@ fn masked(url: &str) -> String {
     {
         shown.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
-            // The two keys that mean something to us carry no secrets.
-            Some((key @ ("limit" | "format"), value)) => shown.extend([key, "=", value]),
+            // The keys that mean something to us carry no secrets.
+            Some((key, value)) if super::file::KEYS.contains(&key) => {
+                shown.extend([key, "=", value]);
+            }
             _ => shown.push_str("***"),
         }
     }

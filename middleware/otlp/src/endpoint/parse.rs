@@ -1,5 +1,5 @@
 use super::error::{EndpointError, EndpointErrorKind as Kind};
-use super::{Remote, Scheme, Target, authority, file};
+use super::{Remote, Scheme, Target, authority, file, socket};
 
 /// Reads an exporter URL; the grammar stands on [`Endpoint`](super::Endpoint).
 pub(super) fn endpoint(url: &str) -> Result<Target, EndpointError> {
@@ -15,6 +15,22 @@ pub(super) fn endpoint(url: &str) -> Result<Target, EndpointError> {
             url,
             "no whitespace and no control characters",
         ));
+    }
+    // Schemes that need no slashes.
+    let socket = match url.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("unix") => {
+            Some(socket::path(url, rest))
+        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("unix-abstract") => {
+            Some(socket::abstract_name(url, rest))
+        }
+        _ => None,
+    };
+    if let Some(socket) = socket {
+        return socket.map(Target::Socket);
+    }
+    if url.eq_ignore_ascii_case("console:") || url.eq_ignore_ascii_case("console://") {
+        return Ok(Target::Console);
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         // With fewer slashes it would pass for a host without a port.
@@ -39,7 +55,7 @@ pub(super) fn endpoint(url: &str) -> Result<Target, EndpointError> {
         _ => Err(EndpointError::new(
             Kind::Scheme,
             url,
-            "grpc, grpcs, http, https or file",
+            "grpc, grpcs, http, https, file, unix or console",
         )),
     }
 }
@@ -143,6 +159,8 @@ mod tests {
     fn reads_collectors() {
         for (url, expected) in [
             ("grpc://host:4317", "grpc://host:4317"),
+            ("console:", "console:"),
+            ("Console://", "console:"),
             ("grpc://host", "grpc://host:4317"),
             ("grpc://host/", "grpc://host:4317"),
             ("GRPC://Host", "grpc://host:4317"),
@@ -181,9 +199,8 @@ mod tests {
             (
                 "tcp://host:1",
                 Kind::Scheme,
-                "grpc, grpcs, http, https or file",
+                "grpc, grpcs, http, https, file, unix or console",
             ),
-            ("unix:///sock", Kind::Scheme, "grpc"),
             ("://host", Kind::Scheme, "grpc"),
             ("grpc://", Kind::Host, "a host"),
             ("http:///v1/traces", Kind::Host, "a host"),

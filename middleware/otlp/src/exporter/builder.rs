@@ -13,17 +13,19 @@ use super::late::Late;
 use super::processor::Processor;
 use super::quiet::Voice;
 use super::route::{Policies, Route};
+use super::service::Traffic;
 use super::thread::{self, ConfigureRuntime, ResourceSlot};
 use super::worker::{Parts, Worker};
 use crate::buffer::{Buffer, Limits};
 use crate::policy::Backoff;
-use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
+use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt};
 
 /// The configuration of an [`Exporter`].
 ///
 /// | option | default | from |
 /// |---|---|---|
 /// | [`url`](Self::url), [`endpoint`](Self::endpoint), [`transport`](Self::transport) or [`late_transport`](Self::late_transport) | none: must be given | |
+/// | [`client`](Self::client) | see [`ClientOptions`] | |
 /// | [`resource`](Self::resource) | the provider's | |
 /// | [`late_resource_attributes`](Self::late_resource_attributes) | none | |
 /// | [`buffer_bytes`](Self::buffer_bytes) | 16 MiB | about 30,000 spans of 500 bytes; the SDK keeps 2,048 spans of any size |
@@ -31,6 +33,7 @@ use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
 /// | [`batch_bytes`](Self::batch_bytes) | 512 KiB | far below the 4 MiB that gRPC servers take by default |
 /// | [`batch_spans`](Self::batch_spans) | no limit | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` |
 /// | [`max_message_bytes`](Self::max_message_bytes) | learned from refusals; for gRPC 4 MiB is assumed | what servers for gRPC take by default |
+/// | [`service_bytes`](Self::service_bytes) | 64 MiB | the largest request that is commonly taken |
 /// | [`flush_interval`](Self::flush_interval) | 5 s | `OTEL_BSP_SCHEDULE_DELAY` |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 10 s | `OTEL_EXPORTER_OTLP_TIMEOUT` |
 /// | [`backoff`](Self::backoff) | see [`Backoff`] | the Collector's, with 60 s in all |
@@ -54,10 +57,12 @@ use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
 #[must_use]
 pub struct ExporterBuilder {
     transport: Option<Choice>,
+    client: Option<ClientOptions>,
     resource: Option<Resource>,
     late_resource: bool,
     limits: Limits,
     max_message_bytes: Option<usize>,
+    service_bytes: usize,
     flush_interval: Duration,
     attempt_timeout: Duration,
     backoff: Backoff,
@@ -102,6 +107,7 @@ impl ExporterBuilder {
     pub(super) const fn new() -> Self {
         Self {
             transport: None,
+            client: None,
             resource: None,
             late_resource: false,
             limits: Limits {
@@ -112,6 +118,7 @@ impl ExporterBuilder {
                 concurrency: 1,
             },
             max_message_bytes: None,
+            service_bytes: 64 * 1024 * 1024,
             flush_interval: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
             backoff: Backoff::new(),
@@ -128,6 +135,15 @@ impl ExporterBuilder {
     /// Where spans go.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.transport = Some(Choice::Endpoint(endpoint));
+        self
+    }
+
+    /// How the client for the [`url`](Self::url) or [`endpoint`](Self::endpoint) connects, and what
+    /// it sends along: TLS, headers, compression.
+    ///
+    /// A transport that is given ready has its own: both at once is an error.
+    pub fn client(mut self, options: ClientOptions) -> Self {
+        self.client = Some(options);
         self
     }
 
@@ -207,6 +223,13 @@ impl ExporterBuilder {
         self
     }
 
+    /// How many bytes batches of others may take that are on their way at a time: see
+    /// [`Exporter::service`]. One batch always may. Default: 64 MiB.
+    pub const fn service_bytes(mut self, bytes: usize) -> Self {
+        self.service_bytes = bytes;
+        self
+    }
+
     /// The largest batch, in encoded bytes, and how many wait until one is sent before its time.
     /// Default: 512 KiB.
     ///
@@ -261,14 +284,15 @@ impl ExporterBuilder {
 
     /// Starts the exporter: the processor is for the SDK's provider, the handle for the program.
     ///
-    /// Nothing is connected yet. Only files are looked at: a directory that cannot be written to is
-    /// an error here.
+    /// Nothing is connected yet. Only files are looked at: a directory that cannot be written to and
+    /// a certificate that cannot be used are errors here.
     ///
     /// # Errors
     ///
     /// [`BuildError`], which names the option, its value and what was expected.
     pub fn build(self) -> Result<(Processor, Exporter), BuildError> {
         self.check()?;
+        let client = self.client.unwrap_or_default();
         let route = match self.transport {
             None => {
                 return Err(BuildError {
@@ -279,16 +303,18 @@ impl ExporterBuilder {
             }
             Some(Choice::Late) => None,
             Some(Choice::Ready(transport)) => Some(Route::new(transport)),
-            Some(Choice::Endpoint(endpoint)) => Some(connect(&endpoint)?),
+            Some(Choice::Endpoint(endpoint)) => Some(connect(&endpoint, &client)?),
             Some(Choice::Url(url)) => {
                 let endpoint = Endpoint::parse(&url).map_err(|error| BuildError {
                     kind: BuildErrorKind::Endpoint,
                     message: "the exporter url cannot be read".to_owned(),
                     source: Some(error.into()),
                 })?;
-                Some(connect(&endpoint)?)
+                Some(connect(&endpoint, &client)?)
             }
         };
+        #[cfg(feature = "metrics")]
+        let component = route.as_ref().map_or(Route::COMPONENT, Route::component);
         let late = Late::new(self.late_resource, route.is_none());
         let buffer = Arc::new(Buffer::new(
             self.limits,
@@ -296,6 +322,7 @@ impl ExporterBuilder {
         ));
         let health = Arc::new(Health::new(Voice::capture()));
         let resource = Arc::new(ResourceSlot::new(self.resource.as_ref()));
+        let traffic = Arc::new(Traffic::default());
         let outcome = Arc::new(OnceLock::new());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (closing, closing_seen) = watch::channel(None);
@@ -314,6 +341,7 @@ impl ExporterBuilder {
             commands: inbox,
             closing,
             flush_interval: self.flush_interval,
+            traffic: Arc::clone(&traffic),
         });
         thread::spawn(worker, Arc::clone(&outcome), self.configure_runtime).map_err(|error| {
             BuildError {
@@ -329,6 +357,11 @@ impl ExporterBuilder {
             commands,
             resource,
             late,
+            traffic,
+            service_bytes: self.service_bytes,
+            client,
+            #[cfg(feature = "metrics")]
+            component,
         });
         Ok((Processor::new(Arc::clone(&core)), Exporter::new(core)))
     }
@@ -341,7 +374,9 @@ impl ExporterBuilder {
             batch_spans,
             concurrency,
         } = self.limits;
-        let wrong = if concurrency == 0 {
+        let wrong = if self.client.is_some() && matches!(self.transport, Some(Choice::Ready(_))) {
+            Some("client options stand beside a transport, which has its own: expected them with an exporter url or an endpoint".to_owned())
+        } else if concurrency == 0 {
             Some("concurrency is 0: expected at least 1".to_owned())
         } else if batch_bytes < MIN_BATCH_BYTES {
             Some(format!(
@@ -385,8 +420,8 @@ impl ExporterBuilder {
     }
 }
 
-fn connect(endpoint: &Endpoint) -> Result<Route, BuildError> {
-    Route::connect(endpoint).map_err(|error| BuildError {
+fn connect(endpoint: &Endpoint, client: &ClientOptions) -> Result<Route, BuildError> {
+    Route::connect(endpoint, client).map_err(|error| BuildError {
         kind: BuildErrorKind::Transport,
         message: format!("spans cannot be sent to {endpoint}"),
         source: Some(error.into()),
@@ -411,6 +446,7 @@ impl fmt::Debug for ExporterBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExporterBuilder")
             .field("transport", &self.transport)
+            .field("client", &self.client)
             .field("resource", &self.resource)
             .field("late_resource", &self.late_resource)
             .field("limits", &self.limits)

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::outcome::{FlushError, ShutdownError, Summary};
 use super::route::Route;
+use super::service::Consignment;
 
 /// How a shutdown ended.
 pub(super) type Outcome = Result<Summary, ShutdownError>;
@@ -21,6 +22,8 @@ pub(super) enum Command {
     Route(Box<Route>),
     /// Here is the resource that they have waited for.
     Resource,
+    /// Deliver what somebody else has encoded.
+    Ship(Consignment),
 }
 
 /// When an answer is due: so long after it was asked for, by the clock of the system, since that of

@@ -13,10 +13,11 @@ use super::health::Health;
 use super::late::{Late, LateError, LateErrorKind, LatePart};
 use super::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
 use super::route::Route;
+use super::service::{ExporterService, Traffic};
 use super::stats::Stats;
 use super::thread::ResourceSlot;
 use crate::buffer::Buffer;
-use crate::{Batch, BoxTransport, Endpoint, ExportError, Receipt};
+use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt};
 
 /// The handle on a span exporter: what became of its spans, flush, shutdown.
 ///
@@ -59,6 +60,13 @@ pub(super) struct Core {
     pub(super) commands: UnboundedSender<Command>,
     pub(super) resource: Arc<ResourceSlot>,
     pub(super) late: Late,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) service_bytes: usize,
+    /// For an endpoint that is supplied late.
+    pub(super) client: ClientOptions,
+    /// What it is called in metrics.
+    #[cfg(feature = "metrics")]
+    pub(super) component: &'static str,
 }
 
 // === impl Exporter ===
@@ -77,6 +85,36 @@ impl Exporter {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()
+    }
+
+    /// Shows the counts as OpenTelemetry metrics, read whenever a reader collects: nothing is
+    /// counted twice, and no span costs more.
+    ///
+    /// The names are those of the [conventions for SDK metrics] (in development, as of 1.44):
+    ///
+    /// | metric | what |
+    /// |---|---|
+    /// | `otel.sdk.processor.span.queue.size` | [`held`](Stats::held) |
+    /// | `otel.sdk.processor.span.queue.capacity` | [`buffer_spans`](ExporterBuilder::buffer_spans), if it was set |
+    /// | `otel.sdk.processor.span.processed` | passed on; with `error.type` `queue_full` or `already_shutdown` dropped |
+    /// | `otel.sdk.exporter.span.inflight` | [`in_flight`](Stats::in_flight) |
+    /// | `otel.sdk.exporter.span.exported` | [`exported`](Stats::exported); with `error.type` `rejected`, `too_large` or `retries_exhausted` lost |
+    ///
+    /// `otel.component.name` tells several exporters of a process apart. The instruments keep the
+    /// exporter from nothing: once it is gone they fall silent.
+    ///
+    /// [conventions for SDK metrics]: https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/otel/sdk-metrics.md
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn observe_with(&self, meter: &opentelemetry::metrics::Meter) {
+        super::metrics::observe(&self.core, meter);
+    }
+
+    /// A service that ships batches which others have encoded, such as those that a server has
+    /// received: see [`ExporterService`].
+    #[must_use]
+    pub fn service(&self) -> ExporterService {
+        ExporterService::new(Arc::clone(&self.core))
     }
 
     /// Supplies attributes of the resource that were not known at the start, such as a host's
@@ -115,7 +153,7 @@ impl Exporter {
     }
 
     /// Supplies where spans go: see [`late_transport`](ExporterBuilder::late_transport) and
-    /// [`Endpoint`].
+    /// [`Endpoint`]. The [`client`](ExporterBuilder::client) options of the builder go for it.
     ///
     /// # Errors
     ///
@@ -125,7 +163,7 @@ impl Exporter {
         self.core.set_route(|| {
             let endpoint = Endpoint::parse(url)
                 .map_err(|error| LateError::with_source(LateErrorKind::Endpoint, error))?;
-            Route::connect(&endpoint)
+            Route::connect(&endpoint, &self.core.client)
                 .map_err(|error| LateError::with_source(LateErrorKind::Transport, error))
         })
     }
@@ -213,7 +251,11 @@ impl fmt::Debug for Core {
 
 impl Core {
     pub(super) fn stats(&self) -> Stats {
-        Stats::new(&self.buffer.snapshot(), self.health.failed_attempts())
+        Stats::new(
+            &self.buffer.snapshot(),
+            self.health.failed_attempts(),
+            self.traffic.stats(),
+        )
     }
 
     pub(super) fn blocking_flush(&self, deadline: Duration) -> Result<(), FlushError> {
@@ -255,7 +297,7 @@ impl Core {
         })
     }
 
-    fn ask(&self, command: Command) {
+    pub(super) fn ask(&self, command: Command) {
         drop(self.commands.send(command));
     }
 

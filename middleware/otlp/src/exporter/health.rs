@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::quiet::Voice;
 use crate::buffer::Lost;
+use crate::printable::Printable;
 use crate::{ExportError, ExportErrorKind, Receipt};
 
 /// How the backend does, as seen by each attempt, and what the program's log hears of it.
@@ -125,7 +126,7 @@ impl Health {
         if (rejected > 0 || !message.is_empty())
             && self.update(|state| state.complain(message, Instant::now()))
         {
-            let message = Printable(message);
+            let message = Printable::first(MAX_TEXT_CHARS, message);
             self.voice.speak(|| {
                 tracing::warn!(
                     target: TARGET,
@@ -219,26 +220,7 @@ impl fmt::Display for Chain<'_> {
             write!(text, ": {error}")?;
             source = error.source();
         }
-        Printable(&text).fmt(f)
-    }
-}
-
-/// Text that may come from a backend: without control characters, and not without end.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars().take(MAX_TEXT_CHARS) {
-            match char {
-                char if char.is_control() => write!(f, "{}", char.escape_default())?,
-                char => f.write_char(char)?,
-            }
-        }
-        if self.0.chars().nth(MAX_TEXT_CHARS).is_some() {
-            f.write_char('…')
-        } else {
-            Ok(())
-        }
+        Printable::first(MAX_TEXT_CHARS, &text).fmt(f)
     }
 }
 
@@ -326,16 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn text_from_a_backend_cannot_forge_lines() {
+    fn causes_are_on_one_line() {
+        let error = unreachable().with_source(std::io::Error::other("refused\nERROR"));
         assert_eq!(
-            Printable("a\nERROR b\u{1b}[0m").to_string(),
-            "a\\nERROR b\\u{1b}[0m"
+            Chain(&error).to_string(),
+            "cannot reach peer: refused\\nERROR"
         );
+        let error = unreachable().with_source("ä".repeat(1000));
         assert_eq!(
-            Printable(&"ä".repeat(1000)).to_string().chars().count(),
+            Chain(&error).to_string().chars().count(),
             MAX_TEXT_CHARS + 1
         );
-        let error = unreachable().with_source(std::io::Error::other("refused"));
-        assert_eq!(Chain(&error).to_string(), "cannot reach peer: refused");
     }
 }

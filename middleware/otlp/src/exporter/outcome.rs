@@ -36,7 +36,7 @@ pub struct Summary {
 pub struct ShutdownError {
     kind: ShutdownErrorKind,
     lost_spans: u64,
-    stats: Stats,
+    stats: Box<Stats>,
 }
 
 /// The cases of [`ShutdownError`].
@@ -99,11 +99,11 @@ impl Summary {
 // === impl ShutdownError ===
 
 impl ShutdownError {
-    pub(super) const fn new(kind: ShutdownErrorKind, lost_spans: u64, stats: Stats) -> Self {
+    pub(super) fn new(kind: ShutdownErrorKind, lost_spans: u64, stats: Stats) -> Self {
         Self {
             kind,
             lost_spans,
-            stats,
+            stats: Box::new(stats),
         }
     }
 
@@ -122,7 +122,7 @@ impl ShutdownError {
     /// The final counts.
     #[must_use]
     pub const fn stats(&self) -> Stats {
-        self.stats
+        *self.stats
     }
 }
 

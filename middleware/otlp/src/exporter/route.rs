@@ -10,7 +10,7 @@ use crate::policy::{
     Backoff, Closing, Observe, Observer, Retry, RetryLayer, Split, SplitLayer, Timeout,
     TimeoutLayer,
 };
-use crate::{BoxTransport, Endpoint, Scheme, TransportError};
+use crate::{BoxTransport, ClientOptions, Endpoint, Scheme, TransportError};
 
 /// A transport with everything around it: pieces of a batch, each with its retries, each attempt
 /// observed and with its time.
@@ -22,6 +22,8 @@ pub(super) struct Route {
     transport: BoxTransport,
     /// Above it only single spans are tried.
     assumed_max_bytes: Option<usize>,
+    #[cfg(feature = "metrics")]
+    component: &'static str,
 }
 
 /// What is put around a transport.
@@ -43,20 +45,40 @@ impl Route {
         Self {
             transport,
             assumed_max_bytes: None,
+            #[cfg(feature = "metrics")]
+            component: Self::COMPONENT,
         }
     }
 
     /// The transport for an endpoint.
-    pub(super) fn connect(endpoint: &Endpoint) -> Result<Self, TransportError> {
-        let transport = BoxTransport::connect(endpoint)?;
+    pub(super) fn connect(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<Self, TransportError> {
+        let transport = BoxTransport::connect_with(endpoint, options)?;
         let assumed_max_bytes = match endpoint.scheme() {
-            Scheme::Grpc | Scheme::Grpcs => Some(GRPC_MAX_BYTES),
+            Scheme::Grpc | Scheme::Grpcs | Scheme::Unix => Some(GRPC_MAX_BYTES),
             _ => None,
         };
         Ok(Self {
             transport,
             assumed_max_bytes,
+            #[cfg(feature = "metrics")]
+            component: match endpoint.scheme() {
+                Scheme::Grpc | Scheme::Grpcs | Scheme::Unix => "otlp_grpc_span_exporter",
+                Scheme::Http | Scheme::Https => "otlp_http_span_exporter",
+                _ => Self::COMPONENT,
+            },
         })
+    }
+
+    /// What an exporter is called in metrics for which the conventions have no name.
+    #[cfg(feature = "metrics")]
+    pub(super) const COMPONENT: &'static str = "towline_span_exporter";
+
+    #[cfg(feature = "metrics")]
+    pub(super) const fn component(&self) -> &'static str {
+        self.component
     }
 }
 

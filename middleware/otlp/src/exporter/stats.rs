@@ -42,6 +42,26 @@ pub struct Stats {
     pub buffer_bytes: usize,
     /// Attempts to send a batch that failed, ever: retries count one by one.
     pub failed_attempts: u64,
+    /// Spans that others sent through [`ExporterService`](crate::ExporterService). They are in
+    /// none of the counts above but [`failed_attempts`](Self::failed_attempts).
+    pub forwarded: Forwarded,
+}
+
+/// What became of spans that came in batches of others: see
+/// [`ExporterService`](crate::ExporterService).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forwarded {
+    /// Spans that the backend took.
+    pub exported: u64,
+    /// Spans that the backend refused out of batches that it took.
+    pub rejected: u64,
+    /// Spans of batches that were not taken, or for whose answer nobody waited any more.
+    pub failed: u64,
+    /// Spans that were refused at once, since too much was on its way.
+    pub overloaded: u64,
+    /// Spans that are on their way now.
+    pub in_flight: u64,
 }
 
 /// Spans that were given up, by reason.
@@ -63,7 +83,7 @@ pub struct Dropped {
 // === impl Stats ===
 
 impl Stats {
-    pub(crate) fn new(snapshot: &Snapshot, failed_attempts: u64) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot, failed_attempts: u64, forwarded: Forwarded) -> Self {
         let ledger = &snapshot.ledger;
         Self {
             ended: ledger.ended,
@@ -79,6 +99,7 @@ impl Stats {
             in_flight: ledger.in_flight,
             buffer_bytes: snapshot.held_bytes,
             failed_attempts,
+            forwarded,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::command::Outcome;
 use super::health::Health;
 use super::outcome::{ShutdownError, ShutdownErrorKind};
 use super::quiet;
+use super::service::Traffic;
 use super::stats::Stats;
 use super::worker::Worker;
 use crate::buffer::Buffer;
@@ -41,6 +42,7 @@ pub(super) fn spawn(
     let farewell = Farewell {
         buffer: Arc::clone(worker.buffer()),
         health: Arc::clone(worker.health()),
+        traffic: Arc::clone(worker.traffic()),
         outcome,
     };
     // The runtime is made there: were it dropped here, for want of a thread, in somebody's future,
@@ -87,6 +89,7 @@ fn runtime(configure: Option<ConfigureRuntime>) -> io::Result<Runtime> {
 struct Farewell {
     buffer: Arc<Buffer>,
     health: Arc<Health>,
+    traffic: Arc<Traffic>,
     outcome: Arc<OnceLock<Outcome>>,
 }
 
@@ -96,7 +99,11 @@ impl Drop for Farewell {
     fn drop(&mut self) {
         let before = self.buffer.snapshot().ledger;
         self.buffer.abandon();
-        let stats = Stats::new(&self.buffer.snapshot(), self.health.failed_attempts());
+        let stats = Stats::new(
+            &self.buffer.snapshot(),
+            self.health.failed_attempts(),
+            self.traffic.stats(),
+        );
         let lost = before.held + before.in_flight;
         self.outcome
             .get_or_init(|| Err(ShutdownError::new(ShutdownErrorKind::Stopped, lost, stats)));

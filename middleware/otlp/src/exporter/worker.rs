@@ -13,6 +13,7 @@ use super::command::{Command, Outcome, Reply, after};
 use super::health::Health;
 use super::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
 use super::route::{Policies, Route, Stack};
+use super::service::{Consignment, Traffic};
 use super::stats::Stats;
 use super::thread::ResourceSlot;
 use crate::buffer::{Buffer, Drain, Loss, Lost};
@@ -41,8 +42,15 @@ pub(super) struct Worker {
     due_before: u64,
     /// When all that is held becomes due.
     flush_at: Option<Instant>,
+    /// Batches that were given up in a row.
+    failures: u32,
+    /// A backend that fails batch after batch is left alone until then.
+    rest_until: Option<Instant>,
     flushes: Vec<Flush>,
     shutdown: Option<Shutdown>,
+    /// Batches of others, each in a task of its own.
+    shipping: JoinSet<()>,
+    traffic: Arc<Traffic>,
 }
 
 /// What must be known of a batch when its answer comes.
@@ -79,6 +87,7 @@ pub(super) struct Parts {
     pub(super) commands: UnboundedReceiver<Command>,
     pub(super) closing: watch::Sender<Option<Closing>>,
     pub(super) flush_interval: Duration,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 // === impl Worker ===
@@ -100,8 +109,12 @@ impl Worker {
             parcels: HashMap::new(),
             due_before: 0,
             flush_at: None,
+            failures: 0,
+            rest_until: None,
             flushes: Vec::new(),
             shutdown: None,
+            shipping: JoinSet::new(),
+            traffic: parts.traffic,
         }
     }
 
@@ -111,6 +124,10 @@ impl Worker {
 
     pub(super) const fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    pub(super) const fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// Runs until shutdown, and leaves its outcome in `outcome` before anybody is told.
@@ -126,6 +143,7 @@ impl Worker {
             let wake_at = self.wake_at();
             tokio::select! {
                 Some(sent) = self.sending.join_next_with_id() => self.settle(sent),
+                Some(_) = self.shipping.join_next() => {}
                 command = self.commands.recv(), if has_handles => self.obey(command),
                 () = self.buffer.woken() => {}
                 () = until(wake_at) => self.check_time(),
@@ -142,7 +160,9 @@ impl Worker {
         shutdown.deadline <= Instant::now()
             // Nobody can supply a part in time any more.
             || !self.is_ready()
-            || (self.sending.is_empty() && self.buffer.snapshot().ledger.held == 0)
+            || (self.sending.is_empty()
+                && self.shipping.is_empty()
+                && self.buffer.snapshot().ledger.held == 0)
     }
 
     /// The stack, once everything is there that spans need to go.
@@ -159,7 +179,7 @@ impl Worker {
             return;
         };
         let limits = *self.buffer.limits();
-        while self.sending.len() < limits.concurrency {
+        while self.sending.len() < limits.concurrency && !self.is_resting() {
             let waiting = self.buffer.snapshot();
             let is_due = self.drain.formed() < self.due_before
                 || limits.is_batch(waiting.pending_bytes, waiting.ledger.held);
@@ -186,6 +206,28 @@ impl Worker {
         }
     }
 
+    fn is_resting(&self) -> bool {
+        // Somebody waits.
+        self.flushes.is_empty()
+            && self.shutdown.is_none()
+            && self.rest_until.is_some_and(|at| at > Instant::now())
+    }
+
+    fn rest_after(&mut self, result: &Result<Receipt, ExportError>) {
+        match result {
+            Err(error) if error.kind() != ExportErrorKind::TooLarge => {
+                // The first may be the fault of the batch.
+                if let Some(before) = self.failures.checked_sub(1) {
+                    let backoff = &self.policies.backoff;
+                    let pause = backoff.pause(before, error.retry_after(), fastrand::f64());
+                    self.rest_until = Some(after(pause));
+                }
+                self.failures = self.failures.saturating_add(1);
+            }
+            _ => (self.failures, self.rest_until) = (0, None),
+        }
+    }
+
     fn settle(&mut self, sent: Result<(Id, Result<Receipt, ExportError>), JoinError>) {
         let (id, result) = match sent {
             Ok(sent) => sent,
@@ -197,6 +239,7 @@ impl Worker {
         let Some(sent) = self.parcels.remove(&id) else {
             return;
         };
+        self.rest_after(&result);
         let lost = lost(&result, sent.spans);
         self.health.observe_lost(&lost);
         let exported = (sent.spans as u64).saturating_sub(lost.total());
@@ -235,8 +278,22 @@ impl Worker {
                 self.awaits_resource = false;
                 self.begin_if_ready();
             }
+            Some(Command::Ship(consignment)) => self.ship(consignment),
             // Nobody has a handle any more.
             None => self.shut_down(after(FAREWELL), None),
+        }
+    }
+
+    fn ship(&mut self, consignment: Consignment) {
+        match self.ready_stack() {
+            Some(stack) => {
+                let send = stack.oneshot(consignment.batch());
+                self.shipping.spawn(consignment.ship(send));
+            }
+            None => consignment.refuse(ExportError::new(
+                ExportErrorKind::Unreachable,
+                "nobody has said yet where spans go",
+            )),
         }
     }
 
@@ -269,6 +326,7 @@ impl Worker {
     }
 
     fn check_time(&mut self) {
+        self.rest_until = self.rest_until.filter(|at| *at > Instant::now());
         if self.flush_at.is_some_and(|at| at <= Instant::now()) {
             self.flush_at = None;
             self.make_all_due();
@@ -302,7 +360,8 @@ impl Worker {
         let flushes = self.flushes.iter().map(|flush| flush.deadline);
         let shutdown = self.shutdown.iter().map(|shutdown| shutdown.deadline);
         // While every slot is taken, what becomes due cannot be sent.
-        flushes.chain(shutdown).chain(self.flush_at).min()
+        let due = flushes.chain(shutdown).chain(self.flush_at);
+        due.chain(self.rest_until).min()
     }
 
     /// Gives up what is left, and answers everybody.
@@ -317,9 +376,14 @@ impl Worker {
         let ledger = self.buffer.snapshot().ledger;
         let abandoned = ledger.held + ledger.in_flight;
         self.sending.abort_all();
+        self.shipping.abort_all();
         self.buffer.abandon();
         let failed_attempts = self.health.failed_attempts();
-        let stats = Stats::new(&self.buffer.snapshot(), failed_attempts);
+        let stats = Stats::new(
+            &self.buffer.snapshot(),
+            failed_attempts,
+            self.traffic.stats(),
+        );
         let result = match (abandoned, shutdown.lost) {
             (1.., lost) if !self.is_ready() => Err(ShutdownError::new(
                 ShutdownErrorKind::NotReady,
@@ -353,7 +417,8 @@ impl Worker {
                     reply.send(Err(FlushError::new(FlushErrorKind::Shutdown, 0)))
                 }
                 Command::Shutdown(_, reply) => reply.send(result.clone()),
-                Command::Route(_) | Command::Resource => {}
+                // A consignment that is dropped says that the exporter is gone.
+                Command::Route(_) | Command::Resource | Command::Ship(_) => {}
             }
         }
     }

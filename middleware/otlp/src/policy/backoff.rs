@@ -9,6 +9,11 @@ use std::time::Duration;
 /// next attempt would begin more than [`max_elapsed`](Self::max_elapsed) after its first is given
 /// up.
 ///
+/// When batch after batch is given up, be it that a backend answers nonsense or takes no
+/// credentials of ours, an [`Exporter`](crate::Exporter) leaves the same delays between batches:
+/// from the second failure in a row on, until one is taken. A flush or a shutdown does not wait for
+/// that.
+///
 /// The defaults are those of the Collector's exporters ×1.5, ± 50 %, up to 30 s, with a first delay
 /// of 1 s in place of 5 s and an end after 60 s in place of 300 s: a program's buffer holds less
 /// than a collector's queue.
@@ -79,16 +84,21 @@ impl Backoff {
         asked: Option<Duration>,
         random: f64,
     ) -> Option<Duration> {
-        // In floating point a delay cannot overflow, only become too long.
-        let exponential =
-            self.initial.as_secs_f64() * 1.5f64.powi(i32::try_from(retry).unwrap_or(i32::MAX));
-        let jittered = exponential.min(self.max_delay.as_secs_f64()) * (0.5 + random);
-        let own = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_delay);
-        let delay = own.max(asked.unwrap_or_default().min(self.max_delay));
+        let delay = self.pause(retry, asked, random);
         elapsed
             .checked_add(delay)
             .filter(|begin| *begin < self.max_elapsed)
             .map(|_| delay)
+    }
+
+    /// The delay after so many failures in a row (the first is 0), however long that has gone on.
+    pub(crate) fn pause(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
+        // In floating point a delay cannot overflow, only become too long.
+        let exponential =
+            self.initial.as_secs_f64() * 1.5f64.powi(i32::try_from(failures).unwrap_or(i32::MAX));
+        let jittered = exponential.min(self.max_delay.as_secs_f64()) * (0.5 + random);
+        let own = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_delay);
+        own.max(asked.unwrap_or_default().min(self.max_delay))
     }
 }
 

@@ -199,8 +199,8 @@ where
         match service.clone().oneshot(piece.clone()).await {
             Ok(receipt) => tally.add_receipt(spans, &receipt),
             Err(error) if error.kind() == ExportErrorKind::TooLarge => {
-                let half = limits.learn(piece.len_bytes());
-                let cut = self::cut(&piece, half);
+                let limit = limits.learn(&piece);
+                let cut = self::cut(&piece, limit);
                 if cut.is_empty() {
                     tally.add_too_large(spans, error);
                 }
@@ -231,11 +231,15 @@ fn cut(batch: &Batch, max_bytes: usize) -> Vec<Batch> {
 
 impl Limits {
     /// Lowers the limit after a refusal; gives the new one.
-    fn learn(&self, refused_bytes: usize) -> usize {
-        let half = refused_bytes / 2;
+    fn learn(&self, refused: &Batch) -> usize {
+        let limit = match refused.spans() {
+            // Nothing smaller comes of it.
+            ..=1 => refused.len_bytes().saturating_sub(1),
+            _ => refused.len_bytes() / 2,
+        };
         self.split_above
-            .fetch_min(half, Ordering::Relaxed)
-            .min(half)
+            .fetch_min(limit, Ordering::Relaxed)
+            .min(limit)
     }
 
     fn refusal(&self, span: &Batch) -> ExportError {

@@ -7,18 +7,20 @@ use tower::util::BoxCloneService;
 use tower_service::Service;
 
 use super::{TransportError, TransportErrorKind};
-use crate::{Batch, Endpoint, ExportError, Receipt, Scheme};
+use crate::{Batch, ClientOptions, Endpoint, ExportError, Receipt, Scheme};
 
 /// Any transport, chosen at run time.
 ///
 /// # Examples
 ///
 /// ```
-/// use towline_otlp::{BoxTransport, Endpoint, TransportErrorKind};
+/// use towline_otlp::{BoxTransport, ClientOptions, Compression, Endpoint, TransportErrorKind};
 ///
-/// // TLS is not built yet, and nothing is ever sent in plaintext in its place.
-/// let error = BoxTransport::connect(&Endpoint::parse("https://collector")?).unwrap_err();
-/// assert_eq!(error.kind(), TransportErrorKind::Tls);
+/// // Files are not compressed: whoever asks for it means something else.
+/// let endpoint = Endpoint::parse("file:///var/traces")?;
+/// let options = ClientOptions::new().compression(Compression::Gzip);
+/// let error = BoxTransport::connect_with(&endpoint, &options).unwrap_err();
+/// assert_eq!(error.kind(), TransportErrorKind::Option);
 /// # Ok::<(), towline_otlp::EndpointError>(())
 /// ```
 #[derive(Clone)]
@@ -47,47 +49,65 @@ impl BoxTransport {
         }
     }
 
-    /// The transport for an endpoint: `Grpc`, `Http` or `File`, each behind the feature of its
-    /// name.
-    ///
-    /// Nothing is connected yet; a directory is made if it is not there.
+    /// The transport for an endpoint, with the default options: see
+    /// [`connect_with`](Self::connect_with).
     ///
     /// # Errors
     ///
-    /// [`TransportError`] when the transport is not compiled in, when the endpoint asks for TLS,
-    /// and when a directory cannot be made or written to.
+    /// [`TransportError`], as for [`connect_with`](Self::connect_with).
     pub fn connect(endpoint: &Endpoint) -> Result<Self, TransportError> {
-        if endpoint.is_tls() {
-            return Err(TransportError::new(
-                TransportErrorKind::Tls,
-                format!(
-                    "{endpoint} asks for TLS, which this version does not have: expected http:// or grpc://"
-                ),
-            ));
-        }
+        Self::connect_with(endpoint, &ClientOptions::new())
+    }
+
+    /// The transport for an endpoint: `Grpc`, `Http`, `File` or `Console`, each behind the feature of its
+    /// name.
+    ///
+    /// Nothing is connected yet; certificates and keys are read, and a directory is made if it is
+    /// not there.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] when the transport, TLS or a compression is not compiled in, when a
+    /// certificate or a key cannot be used, when an option makes no sense for the endpoint, and
+    /// when a directory cannot be made or written to.
+    pub fn connect_with(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<Self, TransportError> {
         let transport = match endpoint.scheme() {
-            #[cfg(feature = "file")]
-            Scheme::File => super::File::connect(endpoint).map(Self::new),
+            Scheme::File => Self::file(endpoint, options),
+            Scheme::Console => Self::console(endpoint, options),
             #[cfg(feature = "grpc")]
-            Scheme::Grpc | Scheme::Grpcs => super::Grpc::new(endpoint).map(Self::new),
+            Scheme::Grpc | Scheme::Grpcs | Scheme::Unix => {
+                super::Grpc::with_options(endpoint, options).map(Self::new)
+            }
             #[cfg(feature = "http")]
-            Scheme::Http | Scheme::Https => super::Http::new(endpoint).map(Self::new),
-            #[allow(
-                unreachable_patterns,
-                reason = "with every feature there is no scheme left"
-            )]
-            scheme => Err(TransportError::new(
-                TransportErrorKind::Feature,
-                format!(
-                    "{endpoint} needs the feature `{}` of towline-otlp, which is not compiled in",
-                    feature(scheme)
-                ),
-            )),
+            Scheme::Http | Scheme::Https => {
+                super::Http::with_options(endpoint, options).map(Self::new)
+            }
+            #[cfg(not(all(feature = "grpc", feature = "http")))]
+            scheme => Err(TransportError::feature(endpoint, feature(scheme))),
         }?;
         Ok(Self {
             peer: Some(endpoint.to_string().into()),
             ..transport
         })
+    }
+
+    fn console(endpoint: &Endpoint, options: &ClientOptions) -> Result<Self, TransportError> {
+        check_local(endpoint, options)?;
+        #[cfg(feature = "console")]
+        return Ok(Self::new(super::Console::stdout()));
+        #[cfg(not(feature = "console"))]
+        return Err(TransportError::feature(endpoint, "console"));
+    }
+
+    fn file(endpoint: &Endpoint, options: &ClientOptions) -> Result<Self, TransportError> {
+        check_local(endpoint, options)?;
+        #[cfg(feature = "file")]
+        return super::File::connect(endpoint).map(Self::new);
+        #[cfg(not(feature = "file"))]
+        return Err(TransportError::feature(endpoint, "file"));
     }
 
     /// Where it leads to, if that is known.
@@ -110,11 +130,24 @@ impl Service<Batch> for BoxTransport {
     }
 }
 
+/// Refuses options that would have no effect.
+fn check_local(endpoint: &Endpoint, options: &ClientOptions) -> Result<(), TransportError> {
+    match options.of_connections() {
+        None => Ok(()),
+        Some(option) => Err(TransportError::new(
+            TransportErrorKind::Option,
+            format!("{endpoint} is on this machine: expected no {option} for it"),
+        )),
+    }
+}
+
 /// The feature that has the transport for a scheme.
+#[cfg(not(all(feature = "grpc", feature = "http")))]
 const fn feature(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::File => "file",
-        Scheme::Grpc | Scheme::Grpcs => "grpc",
+        Scheme::Console => "console",
+        Scheme::Grpc | Scheme::Grpcs | Scheme::Unix => "grpc",
         Scheme::Http | Scheme::Https => "http",
     }
 }

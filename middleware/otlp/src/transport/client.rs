@@ -2,44 +2,148 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::{HeaderMap, Uri};
 
-use super::{TransportError, TransportErrorKind};
-use crate::{Endpoint, ExportError, ExportErrorKind};
+use super::connect::{Connector, Way};
+use super::{TransportError, TransportErrorKind, compress, headers};
+use crate::{ClientOptions, Compression, Endpoint, ExportError, ExportErrorKind, Scheme};
 
 /// An error of whatever service a transport stands on.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Opens plaintext TCP connections.
-pub(super) fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(TCP_KEEPALIVE));
-    // Of several addresses one that swallows packets must not take the time of all.
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector
+/// What a client is made of, all of it known to be usable.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// `scheme://host:port/path` of requests.
+    pub(super) uri: Uri,
+    pub(super) connector: Connector,
+    pub(super) request: RequestOptions,
 }
 
-/// `scheme://host:port/path` of an endpoint, once its transport is known to be the right one.
-pub(super) fn uri(endpoint: &Endpoint) -> Result<http::Uri, TransportError> {
-    if endpoint.is_tls() {
-        return Err(TransportError::new(
-            TransportErrorKind::Tls,
-            format!(
-                "{endpoint} asks for TLS, which this version does not have: expected http:// or grpc://"
-            ),
-        ));
+/// What the options make of each request.
+#[derive(Clone, Debug)]
+pub(super) struct RequestOptions {
+    /// The peer, for errors.
+    pub(super) peer: Arc<str>,
+    pub(super) headers: HeaderMap,
+    pub(super) compression: Option<Compression>,
+}
+
+/// The protocol that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    #[cfg(feature = "http")]
+    Http1,
+    #[cfg(feature = "grpc")]
+    Http2,
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// For an endpoint whose scheme is known to be the right one.
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+        protocol: Protocol,
+    ) -> Result<Self, TransportError> {
+        if let Some(compression) = options.compression {
+            compress::check(endpoint, compression)?;
+        }
+        let headers = headers::headers(options, endpoint.scheme())?;
+        let way = way(endpoint, options, protocol)?;
+        let uri = uri(endpoint, way.is_tls())?;
+        let peer = match endpoint.scheme() {
+            Scheme::Unix => endpoint.to_string(),
+            _ => uri.to_string(),
+        };
+        Ok(Self {
+            uri,
+            connector: Connector::new(way, options.connect_timeout),
+            request: RequestOptions {
+                peer: peer.into(),
+                headers,
+                compression: options.compression,
+            },
+        })
     }
+}
+
+// === impl RequestOptions ===
+
+impl RequestOptions {
+    /// For a client that is not ours.
+    pub(super) fn plain(peer: &Uri) -> Self {
+        let headers = HeaderMap::from_iter([(
+            http::header::USER_AGENT,
+            http::HeaderValue::from_static(headers::OWN_USER_AGENT),
+        )]);
+        Self {
+            peer: peer.to_string().into(),
+            headers,
+            compression: None,
+        }
+    }
+}
+
+/// How connections are made.
+fn way(
+    endpoint: &Endpoint,
+    options: &ClientOptions,
+    protocol: Protocol,
+) -> Result<Way, TransportError> {
+    #[cfg(feature = "tls")]
+    {
+        let tls = match &options.tls {
+            Some(_) if endpoint.scheme() == Scheme::Unix => {
+                return Err(TransportError::new(
+                    TransportErrorKind::Option,
+                    format!("{endpoint} is a socket of this machine: expected no TLS for it"),
+                ));
+            }
+            Some(tls) if !endpoint.is_tls() && !tls.has_certificates() => {
+                return Err(TransportError::new(
+                    TransportErrorKind::Option,
+                    format!(
+                        "TLS without certificates for {endpoint}, which is plaintext: expected https:// or grpcs://"
+                    ),
+                ));
+            }
+            Some(tls) => Some(std::borrow::Cow::Borrowed(tls)),
+            None if endpoint.is_tls() => Some(std::borrow::Cow::Owned(super::Tls::new())),
+            None => None,
+        };
+        if let Some(tls) = tls {
+            return super::tls::Dialer::new(endpoint, &tls, protocol).map(Way::tls);
+        }
+    }
+    #[cfg(not(feature = "tls"))]
+    {
+        let _ = (options, protocol);
+        if endpoint.is_tls() {
+            return Err(TransportError::feature(endpoint, "tls"));
+        }
+    }
+    match endpoint.scheme() {
+        Scheme::Unix => Way::unix(endpoint),
+        _ => Ok(Way::tcp()),
+    }
+}
+
+fn uri(endpoint: &Endpoint, is_tls: bool) -> Result<Uri, TransportError> {
     let unusable = || {
         TransportError::new(
             TransportErrorKind::Scheme,
             format!("{endpoint} is no address of a collector"),
         )
     };
-    http::Uri::builder()
-        .scheme(http::uri::Scheme::HTTP)
+    Uri::builder()
+        .scheme(match is_tls {
+            true => http::uri::Scheme::HTTPS,
+            false => http::uri::Scheme::HTTP,
+        })
         .authority(endpoint.authority().ok_or_else(unusable)?)
         .path_and_query(endpoint.path().unwrap_or("/"))
         .build()
@@ -55,19 +159,6 @@ pub(super) fn unreachable(peer: &impl fmt::Display, source: impl Into<BoxError>)
     .with_source(source)
 }
 
-/// [OTLP exporter
-/// specification](https://github.com/open-telemetry/opentelemetry-specification/blob/v1.50.0/specification/protocol/exporter.md#user-agent).
-pub(super) const USER_AGENT: &str = concat!(
-    "towline/",
-    env!("CARGO_PKG_VERSION"),
-    " OTel-OTLP-Exporter-Rust/",
-    env!("CARGO_PKG_VERSION")
-);
-
 /// The largest response that is read: [the limit that OTLP
 /// recommends](https://github.com/open-telemetry/opentelemetry-proto/blob/v1.10.0/docs/specification.md).
 pub(super) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);

@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::Endpoint;
+
 /// Why a transport cannot be had.
 #[derive(Debug)]
 pub struct TransportError {
@@ -13,14 +15,22 @@ pub struct TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The endpoint asks for TLS, which this version does not have. It is never sent in plaintext
-    /// instead.
+    /// A certificate or a key cannot be used: the message names the file, what is wrong with it and
+    /// what was expected.
     Tls,
-    /// The transport is not compiled in: the message names the feature.
+    /// The transport, TLS or the compression is not compiled in: the message names the feature.
+    /// Nothing is ever sent in plaintext in place of TLS.
     Feature,
     /// The endpoint is for another transport.
     Scheme,
-    /// A directory cannot be made or written to; the source is an [`std::io::Error`].
+    /// An option of [`ClientOptions`](crate::ClientOptions) that cannot be used, or not for this
+    /// endpoint.
+    Option,
+    /// The platform has no such transport: unix sockets outside of Unix, abstract ones outside of
+    /// Linux.
+    Platform,
+    /// A directory cannot be made or written to, or a socket's path cannot be one; the source is an
+    /// [`std::io::Error`].
     Io,
 }
 
@@ -35,10 +45,20 @@ impl TransportError {
         }
     }
 
-    #[cfg(feature = "file")]
+    #[cfg(any(feature = "file", feature = "_hyper"))]
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The endpoint needs something that is not compiled in.
+    pub(crate) fn feature(endpoint: &Endpoint, feature: &str) -> Self {
+        Self::new(
+            TransportErrorKind::Feature,
+            format!(
+                "{endpoint} needs the feature `{feature}` of towline-otlp, which is not compiled in"
+            ),
+        )
     }
 
     /// Which case it is.

@@ -1,33 +1,40 @@
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
-use super::client::{self, BoxError, MAX_RESPONSE_BYTES};
+use super::client::{self, BoxError, MAX_RESPONSE_BYTES, Parts, Protocol, RequestOptions};
+use super::compress::compress;
+use super::connect::{Connector, Trouble};
 use super::response::{receipt, rpc_status, text_of};
 use super::{TransportError, TransportErrorKind};
-use crate::{Batch, Endpoint, ExportError, ExportErrorKind, PeerStatus, Receipt, Scheme};
+use crate::{
+    Batch, ClientOptions, Endpoint, ExportError, ExportErrorKind, PeerStatus, Receipt, Scheme,
+};
 
-/// OTLP/HTTP with binary protobuf, over HTTP/1.1 in plaintext.
+/// OTLP/HTTP with binary protobuf, over HTTP/1.1, in plaintext or over TLS.
 ///
 /// - Each batch is one POST. Connections are kept and made anew by themselves; none is made before
-///   the first batch.
+///   the first batch. If the server has closed one that was kept, the batch goes over another at
+///   once: that is no failed attempt.
 /// - Any 2xx is success. A partial success is read from the answer; an answer that cannot be read
 ///   is success with a message, since the status says so.
 /// - 413 is [`TooLarge`](ExportErrorKind::TooLarge). Any other status is
 ///   [`Refused`](ExportErrorKind::Refused), with the text that the collector gave as its source,
 ///   and with `Retry-After` in either form. Redirects are not followed.
-/// - At most 4 MiB of an answer are read.
+/// - At most 4 MiB of an answer are read. It is not asked for in compressed form.
+/// - [`ClientOptions`]: TLS, headers, compression and the rest, for
+///   [`with_options`](Self::with_options).
 ///
 /// It must be called within a Tokio runtime, which the export thread is. Section:
 /// [OTLP/HTTP](https://github.com/open-telemetry/opentelemetry-proto/blob/v1.10.0/docs/specification.md#otlphttp).
@@ -46,14 +53,20 @@ use crate::{Batch, Endpoint, ExportError, ExportErrorKind, PeerStatus, Receipt, 
 #[derive(Clone, Debug)]
 pub struct Http<C = HttpClient> {
     client: C,
-    uri: Arc<Uri>,
+    uri: Uri,
+    options: Arc<RequestOptions>,
 }
 
 /// The HTTP client that [`Http`] uses by default.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    inner: Client<HttpConnector, Full<Bytes>>,
+    inner: Client<Connector, Full<Bytes>>,
+    trouble: Trouble,
 }
+
+/// The future of [`HttpClient`].
+type HttpClientFuture =
+    Pin<Box<dyn Future<Output = Result<Response<hyper::body::Incoming>, BoxError>> + Send>>;
 
 /// The future of [`Http`].
 pub type HttpFuture = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> + Send>>;
@@ -61,19 +74,39 @@ pub type HttpFuture = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> 
 // === impl Http ===
 
 impl Http {
-    /// A transport to an endpoint with the scheme `http`.
+    /// A transport to an endpoint with the scheme `http` or `https`, with the default options.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] for any other scheme; `https` is refused as long as TLS is not built.
+    /// [`TransportError`], as for [`with_options`](Self::with_options).
     pub fn new(endpoint: &Endpoint) -> Result<Self, TransportError> {
+        Self::with_options(endpoint, &ClientOptions::new())
+    }
+
+    /// A transport to an endpoint with the scheme `http` or `https`.
+    ///
+    /// Certificates and keys are read here; nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] for any other scheme, when TLS or a compression is not compiled in, and
+    /// when an option or one of its files cannot be used.
+    pub fn with_options(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<Self, TransportError> {
         if !matches!(endpoint.scheme(), Scheme::Http | Scheme::Https) {
             return Err(TransportError::new(
                 TransportErrorKind::Scheme,
-                format!("{endpoint} is not for HTTP: expected http://"),
+                format!("{endpoint} is not for HTTP: expected http:// or https://"),
             ));
         }
-        Ok(Self::with_client(HttpClient::new(), client::uri(endpoint)?))
+        let parts = Parts::new(endpoint, options, Protocol::Http1)?;
+        Ok(Self {
+            client: HttpClient::new(parts.connector),
+            uri: parts.uri,
+            options: Arc::new(parts.request),
+        })
     }
 }
 
@@ -84,7 +117,8 @@ impl<C> Http<C> {
     pub fn with_client(client: C, uri: Uri) -> Self {
         Self {
             client,
-            uri: Arc::new(uri),
+            options: Arc::new(RequestOptions::plain(&uri)),
+            uri,
         }
     }
 
@@ -94,14 +128,22 @@ impl<C> Http<C> {
         &self.uri
     }
 
-    fn request(&self, batch: Batch) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(batch.into_bytes()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::clone(&self.uri);
-        let headers = request.headers_mut();
+    fn request(&self, batch: Batch) -> io::Result<Request<Full<Bytes>>> {
+        let mut body = batch.into_bytes();
+        let mut headers = self.options.headers.clone();
         headers.insert(CONTENT_TYPE, PROTOBUF);
-        headers.insert(USER_AGENT, HeaderValue::from_static(client::USER_AGENT));
-        request
+        if let Some(compression) = self.options.compression {
+            body = compress(compression, &body)?.into();
+            headers.insert(
+                CONTENT_ENCODING,
+                HeaderValue::from_static(compression.as_str()),
+            );
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 }
 
@@ -121,17 +163,28 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.client
             .poll_ready(cx)
-            .map_err(|error| client::unreachable(&self.uri, error))
+            .map_err(|error| client::unreachable(&self.options.peer, error))
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        let response = self.client.call(self.request(batch));
-        let peer = Arc::clone(&self.uri);
+        let options = Arc::clone(&self.options);
+        let request = match self.request(batch) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = ExportError::new(
+                    ExportErrorKind::Other,
+                    format!("a batch for {} cannot be compressed", options.peer),
+                )
+                .with_source(error);
+                return Box::pin(std::future::ready(Err(error)));
+            }
+        };
+        let response = self.client.call(request);
         Box::pin(async move {
             let response = response
                 .await
-                .map_err(|error| client::unreachable(&peer, error))?;
-            answer(&peer, response).await
+                .map_err(|error| client::unreachable(&options.peer, error))?;
+            answer(&options.peer, response).await
         })
     }
 }
@@ -139,31 +192,46 @@ where
 // === impl HttpClient ===
 
 impl HttpClient {
-    fn new() -> Self {
+    fn new(connector: Connector) -> Self {
+        let trouble = connector.trouble().clone();
         let inner = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(client::connector());
-        Self { inner }
+            .build(connector);
+        Self { inner, trouble }
     }
 }
 
 impl Service<Request<Full<Bytes>>> for HttpClient {
     type Response = Response<hyper::body::Incoming>;
-    type Error = hyper_util::client::legacy::Error;
-    type Future = hyper_util::client::legacy::ResponseFuture;
+    type Error = BoxError;
+    type Future = HttpClientFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::poll_ready(&mut self.inner, cx)
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // The client inside always is: it queues nothing, each call looks for a connection.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
-        Service::call(&mut self.inner, request)
+        let (client, trouble) = (self.inner.clone(), self.trouble.clone());
+        Box::pin(async move {
+            // Servers close connections that are kept for long, and a request may be on its way
+            // just then. hyper-util sends again what was not written; what was, OTLP lets us.
+            for _ in 0..MAX_STALE {
+                let opened = trouble.opened();
+                match client.request(request.clone()).await {
+                    Err(error) if !error.is_connect() && trouble.opened() == opened => {}
+                    result => return result.map_err(|error| trouble.explain(error)),
+                }
+            }
+            let result = client.request(request).await;
+            result.map_err(|error| trouble.explain(error))
+        })
     }
 }
 
 /// What an answer means.
-async fn answer<B>(peer: &Uri, response: Response<B>) -> Result<Receipt, ExportError>
+async fn answer<B>(peer: &str, response: Response<B>) -> Result<Receipt, ExportError>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -182,7 +250,7 @@ where
                 format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
             )),
             // Whether everything was taken cannot be known: that is for a retry to find out.
-            Err(error) => Err(client::unreachable(peer, error)),
+            Err(error) => Err(client::unreachable(&peer, error)),
         };
     }
     Err(refusal(
@@ -213,7 +281,7 @@ fn success(body: &[u8], is_protobuf: bool, headers: &HeaderMap) -> Receipt {
 }
 
 fn refusal(
-    peer: &Uri,
+    peer: &str,
     status: StatusCode,
     headers: &HeaderMap,
     is_protobuf: bool,
@@ -270,6 +338,9 @@ fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
 }
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+
+/// Connections that one request may find closed; there is one for each batch on its way at a time.
+const MAX_STALE: usize = 8;
 
 /// A connection that is not used for so long is closed; one per flush interval is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);

@@ -3,8 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use towline_otlp::{
-    BoxTransport, BuildErrorKind, Discard, Endpoint, Exporter, ExporterBuilder, TransportErrorKind,
+    BoxTransport, BuildErrorKind, ClientOptions, Compression, Discard, Endpoint, Exporter,
+    ExporterBuilder, TransportErrorKind,
 };
 
 #[track_caller]
@@ -67,18 +70,69 @@ fn urls_that_cannot_be_used_are_errors() {
     fails(
         url("tcp://host"),
         BuildErrorKind::Endpoint,
-        "expected grpc, grpcs, http, https or file",
+        "expected grpc, grpcs, http, https, file, unix or console",
     );
+    fails(url("unix:sock"), BuildErrorKind::Endpoint, "absolute path");
+}
+
+#[test]
+#[cfg(all(feature = "grpc", feature = "http", not(feature = "tls")))]
+fn nothing_is_sent_in_plaintext_where_tls_is_not_compiled_in() {
+    for url in ["https://host", "grpcs://host"] {
+        let error = BoxTransport::connect(&Endpoint::parse(url).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), TransportErrorKind::Feature);
+        assert!(error.to_string().contains("`tls`"), "{error}");
+        fails(
+            Exporter::builder().url(url),
+            BuildErrorKind::Transport,
+            "the feature `tls`",
+        );
+    }
+}
+
+#[test]
+fn options_of_a_client_beside_a_ready_transport_are_an_error() {
     fails(
-        url("https://host"),
-        BuildErrorKind::Transport,
-        "asks for TLS",
+        Exporter::builder()
+            .transport(Discard::new())
+            .client(ClientOptions::new()),
+        BuildErrorKind::Option,
+        "client options",
     );
-    fails(
-        url("grpcs://host"),
-        BuildErrorKind::Transport,
-        "asks for TLS",
-    );
+}
+
+#[test]
+#[cfg(feature = "grpc")]
+fn options_of_a_client_are_for_an_endpoint_that_comes_late() {
+    let host = ClientOptions::new().header(http::header::HOST, HeaderValue::from_static("a"));
+    let (_processor, exporter) = Exporter::builder()
+        .late_transport()
+        .client(host)
+        .build()
+        .unwrap();
+    let error = exporter.set_url("grpc://collector").unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.to_string().contains("host"), "{source}");
+}
+
+#[test]
+fn options_of_a_client_make_no_sense_for_files() {
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("hunter2"))]);
+    for (options, expected) in [
+        (ClientOptions::new().headers(headers), "no headers"),
+        (
+            ClientOptions::new().compression(Compression::Gzip),
+            "no compression",
+        ),
+    ] {
+        let endpoint = Endpoint::parse("file:///var/traces").unwrap();
+        let error = BoxTransport::connect_with(&endpoint, &options).unwrap_err();
+        assert_eq!(error.kind(), TransportErrorKind::Option);
+        assert!(error.to_string().contains(expected), "{error}");
+        let builder = Exporter::builder().endpoint(endpoint).client(options);
+        assert!(!format!("{builder:?}").contains("hunter2"), "{builder:?}");
+        fails(builder, BuildErrorKind::Transport, expected);
+    }
 }
 
 #[test]
@@ -95,6 +149,7 @@ fn a_transport_that_is_not_compiled_in_names_its_feature() {
     for (url, feature, is_compiled) in [
         ("grpc://host", "grpc", cfg!(feature = "grpc")),
         ("http://host", "http", cfg!(feature = "http")),
+        ("unix:///socket", "grpc", cfg!(feature = "grpc")),
         ("file:///", "file", cfg!(feature = "file")),
     ] {
         if !is_compiled {

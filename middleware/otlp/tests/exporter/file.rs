@@ -1,4 +1,4 @@
-//! Spans into files, read back as others would read them.
+//! Spans into files by default, as OTLP JSON lines; `tests/files` has every format.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,12 @@ use bytes::Bytes;
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
-use proptest::prelude::*;
+use opentelemetry_sdk::trace::SpanProcessor;
 use tower::ServiceExt;
 use towline_otlp::{Batch, BuildErrorKind, Endpoint, ExportErrorKind, Exporter, File};
 
 use crate::support::collector::spans;
-use crate::support::spans::{any_resource, any_span, number, span};
-use crate::support::transport::decode;
+use crate::support::spans::{number, span};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -207,78 +205,4 @@ fn a_directory_that_is_lost_is_worth_a_retry() {
 fn other_endpoints_are_refused() {
     let error = File::connect(&Endpoint::parse("http://host").unwrap()).unwrap_err();
     assert_eq!(error.kind(), towline_otlp::TransportErrorKind::Scheme);
-}
-
-/// Puts a number in place of each string that stands for a double.
-fn make_finite(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(object) => object.iter_mut().for_each(|(key, value)| {
-            if key == "doubleValue" && value.is_string() {
-                *value = 0.5.into();
-            }
-            make_finite(value);
-        }),
-        serde_json::Value::Array(values) => values.iter_mut().for_each(make_finite),
-        _ => {}
-    }
-}
-
-/// The same span, with a number in place of each double that is none.
-fn finite(mut span: SpanData) -> SpanData {
-    let events = span
-        .events
-        .events
-        .iter_mut()
-        .map(|event| &mut event.attributes);
-    let links = span.links.links.iter_mut().map(|link| &mut link.attributes);
-    for attribute in events.chain(links).chain([&mut span.attributes]).flatten() {
-        attribute.value = finite_value(attribute.value.clone());
-    }
-    span
-}
-
-fn finite_value(value: Value) -> Value {
-    let finite = |value: f64| if value.is_finite() { value } else { 0.5 };
-    match value {
-        Value::F64(value) => Value::F64(finite(value)),
-        Value::Array(Array::F64(values)) => {
-            Value::Array(Array::F64(values.into_iter().map(finite).collect()))
-        }
-        value => value,
-    }
-}
-
-fn any_finite_resource() -> impl Strategy<Value = Resource> {
-    any_resource().prop_map(|resource| {
-        let attributes: Vec<_> = resource
-            .iter()
-            .map(|(key, value)| KeyValue::new(key.clone(), finite_value(value.clone())))
-            .collect();
-        Resource::builder_empty()
-            .with_schema_url(
-                attributes,
-                resource.schema_url().unwrap_or_default().to_owned(),
-            )
-            .build()
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// What another implementation reads is what was written, but for doubles that its JSON has no
-    /// number for.
-    #[test]
-    fn any_spans_are_read_back(resource in any_finite_resource(), spans in proptest::collection::vec(any_span(), 1..4)) {
-        let directory = tempfile::tempdir().unwrap();
-        let batch = Batch::encode(&resource, &spans);
-        write(directory.path(), batch).unwrap();
-        let found = lines(directory.path());
-        prop_assert_eq!(found.len(), 1);
-        let mut found: serde_json::Value = serde_json::from_str(&found[0]).unwrap();
-        make_finite(&mut found);
-        let found: ExportTraceServiceRequest = serde_json::from_value(found).unwrap();
-        let expected = Batch::encode(&resource, &spans.into_iter().map(finite).collect::<Vec<_>>());
-        prop_assert_eq!(found, decode(&expected));
-    }
 }

@@ -333,12 +333,12 @@ async fn a_channel_of_tonic_serves_as_well() {
 
 #[test]
 fn other_endpoints_are_refused() {
-    for (url, kind) in [
-        ("http://host", towline_otlp::TransportErrorKind::Scheme),
-        ("file:///tmp", towline_otlp::TransportErrorKind::Scheme),
-        ("grpcs://host", towline_otlp::TransportErrorKind::Tls),
-    ] {
+    for url in ["http://host", "https://host", "file:///tmp"] {
         let error = Grpc::new(&Endpoint::parse(url).unwrap()).unwrap_err();
-        assert_eq!(error.kind(), kind, "{url}");
+        assert_eq!(
+            error.kind(),
+            towline_otlp::TransportErrorKind::Scheme,
+            "{url}"
+        );
     }
 }

@@ -216,12 +216,8 @@ async fn a_client_of_ones_own_can_add_what_it_likes() {
 
 #[test]
 fn other_endpoints_are_refused() {
-    for (url, kind) in [
-        ("grpc://host", TransportErrorKind::Scheme),
-        ("file:///tmp", TransportErrorKind::Scheme),
-        ("https://host", TransportErrorKind::Tls),
-    ] {
+    for url in ["grpc://host", "grpcs://host", "unix:///a", "file:///tmp"] {
         let error = Http::new(&Endpoint::parse(url).unwrap()).unwrap_err();
-        assert_eq!(error.kind(), kind, "{url}");
+        assert_eq!(error.kind(), TransportErrorKind::Scheme, "{url}");
     }
 }

@@ -16,11 +16,19 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Keeps each event as one line.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    fn lines(&self) -> Vec<String> {
+    /// Levels, targets and fields, in order.
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// Runs `build` with this log as the program's, for as long as the subscriber is kept.
+    pub(crate) fn hears<T>(&self, build: impl FnOnce() -> T) -> (tracing::Dispatch, T) {
+        let program = tracing::Dispatch::new(self.clone());
+        let built = tracing::dispatcher::with_default(&program, build);
+        (program, built)
     }
 }
 
@@ -71,9 +79,7 @@ fn log(
     let builder = Exporter::builder()
         .transport(transport)
         .backoff(Backoff::none());
-    let program = tracing::Dispatch::new(log.clone());
-    let (processor, exporter) =
-        tracing::dispatcher::with_default(&program, || builder.build().unwrap());
+    let (_program, (processor, exporter)) = log.hears(|| builder.build().unwrap());
     for number in 0..batches {
         processor.on_end(span(number));
         let _ = exporter.blocking_flush(LONG);

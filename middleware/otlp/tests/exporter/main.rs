@@ -6,16 +6,36 @@
 )]
 
 mod accounting;
+#[cfg(all(feature = "grpc", feature = "http", feature = "tls"))]
+mod away;
 mod build;
+#[cfg(all(feature = "grpc", feature = "http"))]
+mod compression;
+#[cfg(all(feature = "grpc", feature = "http"))]
+mod connections;
 mod encoding;
 #[cfg(feature = "file")]
 mod file;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "grpc")]
+#[cfg(all(feature = "grpc", feature = "http"))]
+mod headers;
 #[cfg(feature = "http")]
 mod http;
+mod late;
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod outage;
 mod retry;
+mod service;
 mod shutdown;
+#[cfg(all(feature = "grpc", feature = "http"))]
+mod split;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "tls", feature = "grpc", feature = "http"))]
+mod tls;
+#[cfg(all(feature = "grpc", unix))]
+mod unix;

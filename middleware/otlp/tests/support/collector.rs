@@ -142,8 +142,26 @@ impl GrpcCollector {
         Self::start_on("127.0.0.1:0".parse().unwrap(), answer)
     }
 
+    /// Takes messages of at most so many bytes.
+    pub fn limited(max_bytes: usize) -> Self {
+        let answer = |_| -> BoxFuture<GrpcAnswer> {
+            Box::pin(std::future::ready(
+                Ok(ExportTraceServiceResponse::default()),
+            ))
+        };
+        Self::bind("127.0.0.1:0".parse().unwrap(), max_bytes, answer)
+    }
+
     pub fn start_on(
         address: SocketAddr,
+        answer: impl Fn(usize) -> BoxFuture<GrpcAnswer> + Send + Sync + 'static,
+    ) -> Self {
+        Self::bind(address, 64 << 20, answer)
+    }
+
+    fn bind(
+        address: SocketAddr,
+        max_bytes: usize,
         answer: impl Fn(usize) -> BoxFuture<GrpcAnswer> + Send + Sync + 'static,
     ) -> Self {
         let requests = Received::default();
@@ -157,7 +175,9 @@ impl GrpcCollector {
         let server = Server::start_on(address, move |listener| async move {
             let incoming = tonic::transport::server::TcpIncoming::from(listener);
             tonic::transport::Server::builder()
-                .add_service(TraceServiceServer::new(service).max_decoding_message_size(64 << 20))
+                .add_service(decompressing(
+                    TraceServiceServer::new(service).max_decoding_message_size(max_bytes),
+                ))
                 .serve_with_incoming(incoming)
                 .await
                 .unwrap();
@@ -186,6 +206,15 @@ impl GrpcCollector {
     pub fn metadata(&self) -> Vec<tonic::metadata::MetadataMap> {
         self.metadata.lock().unwrap().clone()
     }
+}
+
+/// Takes every compression that is compiled in.
+fn decompressing<T>(server: TraceServiceServer<T>) -> TraceServiceServer<T> {
+    #[cfg(feature = "gzip")]
+    let server = server.accept_compressed(tonic::codec::CompressionEncoding::Gzip);
+    #[cfg(feature = "zstd")]
+    let server = server.accept_compressed(tonic::codec::CompressionEncoding::Zstd);
+    server
 }
 
 struct Grpc {
@@ -219,8 +248,28 @@ impl HttpCollector {
         Self::start(|_| Box::pin(std::future::ready(http::Response::new(Full::default()))))
     }
 
+    /// Answers 413 to more than so many bytes.
+    pub fn limited(max_bytes: usize) -> Self {
+        Self::serve(move |_, request| {
+            let mut response = http::Response::new(Full::default());
+            if request.body().len() > max_bytes {
+                *response.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
+            }
+            Box::pin(std::future::ready(response))
+        })
+    }
+
     pub fn start(
         answer: impl Fn(usize) -> BoxFuture<http::Response<Full<Bytes>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(move |number, _| answer(number))
+    }
+
+    fn serve(
+        answer: impl Fn(usize, &http::Request<Bytes>) -> BoxFuture<http::Response<Full<Bytes>>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         let requests: Received<http::Request<Bytes>> = Received::default();
         let received = Arc::clone(&requests);
@@ -233,12 +282,14 @@ impl HttpCollector {
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await?.to_bytes();
-                        let number = {
+                        let answer = {
                             let mut received = received.lock().unwrap();
-                            received.push(http::Request::from_parts(head, body));
-                            received.len() - 1
+                            let request = http::Request::from_parts(head, body);
+                            let answer = answer(received.len(), &request);
+                            received.push(request);
+                            answer
                         };
-                        Ok::<_, hyper::Error>(answer(number).await)
+                        Ok::<_, hyper::Error>(answer.await)
                     }
                 });
                 let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())

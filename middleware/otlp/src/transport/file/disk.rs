@@ -1,10 +1,58 @@
 //! What the files of a directory need of the file system.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
+
+/// Where files to append to come from. Tests have a disk that fails.
+pub(super) trait Disk: fmt::Debug {
+    type File: Append;
+
+    /// A new file, for its owner only; an error if there is one.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// A file that is there.
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
+}
+
+/// A file that grows at its end.
+pub(super) trait Append: fmt::Debug + io::Write {
+    fn get_ref(&self) -> &File;
+
+    /// Shortens it.
+    fn cut(&self, len: u64) -> io::Result<()>;
+}
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalDisk;
+
+// === impl LocalDisk ===
+
+impl Disk for LocalDisk {
+    type File = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        options().create_new(true).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        options().open(path)
+    }
+}
+
+impl Append for File {
+    fn get_ref(&self) -> &File {
+        self
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+}
 
 /// Makes a directory, and those above it, for their owner only; one that is there stays as it is.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
@@ -16,7 +64,7 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 }
 
 /// How files are opened: to append to, and, where they are made, for their owner only.
-pub(super) fn options() -> OpenOptions {
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
     #[cfg(unix)]
@@ -44,28 +92,3 @@ pub(super) fn same_file(_file: &File, path: &Path) -> io::Result<bool> {
     // An open file cannot be removed there.
     path.try_exists()
 }
-
-/// Removes what follows the last newline; gives the length of the rest.
-pub(super) fn cut_torn_line(file: &mut File) -> io::Result<u64> {
-    let len = file.metadata()?.len();
-    let mut end = len;
-    let mut chunk = [0; CHUNK_BYTES];
-    while end > 0 {
-        let start = end.saturating_sub(CHUNK_BYTES as u64);
-        file.seek(SeekFrom::Start(start))?;
-        let part = chunk.get_mut(..(end - start) as usize).unwrap_or_default();
-        file.read_exact(part)?;
-        if let Some(newline) = part.iter().rposition(|byte| *byte == b'\n') {
-            end = start + newline as u64 + 1;
-            break;
-        }
-        end = start;
-    }
-    if end < len {
-        file.set_len(end)?;
-    }
-    Ok(end)
-}
-
-/// How much is read at a time on the way back from the end.
-pub(super) const CHUNK_BYTES: usize = 4096;

@@ -1,350 +1,330 @@
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::disk;
+use super::disk::{self, Append, Disk, LocalDisk};
+use super::mend::mend;
+use super::name::FileName;
+use super::record::{self, Records};
+use crate::FileFormat;
+use crate::endpoint::FileOptions;
 
 /// The files of a directory, of which one is written to.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct Files<D: Disk = LocalDisk> {
     directory: PathBuf,
-    limit_bytes: u64,
-    current: Option<Current>,
+    options: FileOptions,
+    disk: D,
+    current: Option<Current<D::File>>,
+    /// The latest name that was given.
+    last: Option<FileName>,
 }
 
-/// The file that is written to, with our lock on it.
+/// A file that is written to, with our lock on it.
 #[derive(Debug)]
-struct Current {
-    file: File,
+struct Current<F> {
+    file: F,
     path: PathBuf,
-    /// Of whole lines.
+    /// Of whole records.
     len: u64,
+    /// Of the records before the batch that is being written.
+    len_before: u64,
+}
+
+/// What must be taken back if a batch cannot be written whole.
+#[derive(Debug)]
+struct Undo<F> {
+    /// The file in which the batch begins, if it goes on in others.
+    first: Option<Current<F>>,
+    /// Those between the first and the current one.
+    made: Vec<PathBuf>,
 }
 
 // === impl Files ===
 
 impl Files {
-    /// Makes the directory if need be, mends what a crash has left, and goes on with the latest
-    /// file if it may.
-    pub(super) fn open(directory: PathBuf, limit_bytes: u64) -> io::Result<Self> {
+    /// Makes the directory if need be, mends what a crash has left, removes what is too old or too
+    /// much, and goes on with the latest file if it may.
+    pub(super) fn open(directory: PathBuf, options: FileOptions) -> io::Result<Self> {
+        Self::open_on(LocalDisk, directory, options)
+    }
+}
+
+impl<D: Disk> Files<D> {
+    fn open_on(disk: D, directory: PathBuf, options: FileOptions) -> io::Result<Self> {
         let mut files = Self {
             directory,
-            limit_bytes,
+            options,
+            disk,
             current: None,
+            last: None,
         };
         disk::make_directory(&files.directory)?;
-        files.current = files.adopt()?;
+        let latest = files.mend_all()?;
+        files.current = match files.options.format {
+            // Teleport begins with a new file, before there is anything to write.
+            FileFormat::Teleport => Some(files.create()?),
+            FileFormat::Json | FileFormat::Proto => {
+                latest.filter(|latest| latest.len < files.options.limit_bytes)
+            }
+        };
         if files.current.is_none() {
             files.probe()?;
         }
+        files.clean();
         Ok(files)
     }
 
-    /// Appends a line, which ends in a newline, to the current file or the next one: whole, or not
-    /// at all.
-    pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        let added = line.len() as u64;
-        let fits = |current: &Current| {
-            current.len == 0
-                || current
-                    .len
-                    .checked_add(added)
-                    .is_some_and(|len| len <= self.limit_bytes)
+    /// Appends a batch to the current file and as many next ones as it takes: whole, or not at all.
+    pub(super) fn write(&mut self, records: &Records) -> io::Result<()> {
+        if let Some(current) = &mut self.current {
+            current.len_before = current.len;
+        }
+        let mut undo = Undo {
+            first: None,
+            made: Vec::new(),
         };
-        let mut current = match self
-            .current
-            .take()
-            .filter(|current| current.is_there() && fits(current))
-        {
-            Some(current) => current,
-            None => self.create()?,
-        };
-        let written = current.append(line);
-        if written.is_ok() || current.cut_back() {
-            self.current = Some(current);
+        let written = records
+            .iter()
+            .try_for_each(|record| self.append(record, &mut undo));
+        if written.is_err() {
+            self.take_back(undo);
+        } else if undo.first.take().is_some() {
+            // It was held until now.
+            self.clean();
         }
         written
     }
 
+    fn append(&mut self, record: &[u8], undo: &mut Undo<D::File>) -> io::Result<()> {
+        // Removed, or written to by somebody who does not heed the lock.
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| !current.is_as_we_left_it())
+        {
+            self.current = None;
+        }
+        let FileOptions {
+            format,
+            limit_bytes,
+            ..
+        } = self.options;
+        if let Some(current) = &mut self.current
+            && record::has_room(format, record, current.len, limit_bytes)
+        {
+            match current.append(record) {
+                // The system's own limit of a file: full is full.
+                Err(error)
+                    if error.kind() == io::ErrorKind::FileTooLarge
+                        && current.len > 0
+                        && current.file.cut(current.len).is_ok() => {}
+                result => return result,
+            }
+        }
+        self.begin_next(undo)?.append(record)
+    }
+
+    /// Makes the next file the current one.
+    fn begin_next(&mut self, undo: &mut Undo<D::File>) -> io::Result<&mut Current<D::File>> {
+        // If that fails, the current one stays.
+        let next = self.create()?;
+        if let Some(current) = self.current.replace(next) {
+            undo.leave(current);
+        }
+        // Before it is written to: on a full disk, this makes room.
+        self.clean();
+        self.current
+            .as_mut()
+            .ok_or_else(|| io::Error::other("no current file"))
+    }
+
+    /// Removes what a batch that failed has left. A file for which that fails as well is never
+    /// written to again: its end is not known.
+    fn take_back(&mut self, undo: Undo<D::File>) {
+        let current = self.current.take().map(|current| {
+            let path = current.path.clone();
+            (path, current.cut_back())
+        });
+        let Some(first) = undo.first else {
+            self.current = current.and_then(|(_, current)| current);
+            return;
+        };
+        // What cannot be cut may still be removed.
+        for path in current.map(|(path, _)| path).into_iter().chain(undo.made) {
+            let _ = fs::remove_file(path);
+        }
+        self.current = first.cut_back();
+    }
+
     /// Finds out whether files can be made, without leaving one.
     fn probe(&self) -> io::Result<()> {
-        let path = self.directory.join(format!(".{}", name()));
-        disk::options().create_new(true).open(&path)?;
+        let name = FileName::new(self.options.format, None);
+        let path = self.directory.join(format!(".{name}"));
+        self.disk.create(&path)?;
         fs::remove_file(path)
     }
 
     /// A new file with a lock on it.
-    fn create(&self) -> io::Result<Current> {
+    fn create(&mut self) -> io::Result<Current<D::File>> {
         // Somebody may have removed it.
         disk::make_directory(&self.directory)?;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let path = self.directory.join(name());
-            match disk::options().create_new(true).open(&path) {
-                // Another process that just starts may hold the lock: it takes our empty file for
-                // one left behind.
-                Ok(file) if disk::lock(&file) => return Ok(Current { file, path, len: 0 }),
-                Ok(_) => {}
+        for _ in 0..MAX_ATTEMPTS {
+            let name = FileName::new(self.options.format, self.last);
+            let path = self.directory.join(name.to_string());
+            self.last = Some(name);
+            match self.disk.create(&path) {
+                Ok(file) => {
+                    // Another process that just starts may be faster: it takes our empty file for
+                    // one left behind.
+                    if let Some(current) = Current::lock(file, path, 0) {
+                        return Ok(current);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            if attempts == MAX_ATTEMPTS {
-                return Err(io::Error::other(
-                    "every new file is taken at once by another process",
-                ));
+        }
+        Err(io::Error::other(
+            "every new file is taken at once by another process",
+        ))
+    }
+
+    /// The files of ours, the latest first.
+    fn list(&self) -> io::Result<Vec<(FileName, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            // Not through a link: who knows where it leads.
+            if let Some(name) = FileName::parse(&entry.file_name())
+                && entry.file_type().is_ok_and(|file_type| file_type.is_file())
+            {
+                found.push((name, entry.path()));
+            }
+        }
+        found.sort_unstable_by_key(|(name, _)| std::cmp::Reverse(name.order()));
+        Ok(found)
+    }
+
+    /// Cuts off what a crash has left unfinished, in the latest files that no process holds; gives
+    /// the latest of them that has our format.
+    fn mend_all(&self) -> io::Result<Option<Current<D::File>>> {
+        let mut latest = None;
+        for (name, path) in self.list()?.into_iter().take(MAX_MENDED) {
+            // What cannot be opened, locked or mended is left as it is: a new file does as well.
+            let Some(mut current) = self.hold(path) else {
+                continue;
+            };
+            let Ok(len) = mend(name.format(), current.file.get_ref()) else {
+                continue;
+            };
+            current.len = len;
+            if latest.is_none() && name.format() == self.options.format {
+                latest = Some(current);
+            }
+        }
+        Ok(latest)
+    }
+
+    /// Removes the oldest files that are one too many, and all that are too old. A failure is
+    /// nobody's: the next time will do.
+    fn clean(&self) {
+        let FileOptions {
+            max_files, max_age, ..
+        } = self.options;
+        if max_files.is_none() && max_age.is_none() {
+            return;
+        }
+        let Ok(found) = self.list() else { return };
+        let mut surplus = max_files.map_or(0, |max| found.len().saturating_sub(max));
+        let now = SystemTime::now();
+        for (_, path) in found.into_iter().rev() {
+            let is_old = || max_age.is_some_and(|max_age| age(&path, now) > Some(max_age));
+            // Where nothing can be locked, the current one would be free as well.
+            let is_current = || self.current.as_ref().is_some_and(|it| it.path == path);
+            if (surplus > 0 || is_old()) && !is_current() && self.remove(&path) {
+                surplus = surplus.saturating_sub(1);
             }
         }
     }
 
-    /// Cuts lines that a crash has left unfinished, in files that no process holds; gives the
-    /// latest of them, if it has not reached the limit.
-    fn adopt(&self) -> io::Result<Option<Current>> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            // Not through a link: who knows where it leads.
-            if is_ours(&entry.file_name()) && entry.file_type()?.is_file() {
-                paths.push(entry.path());
-            }
-        }
-        paths.sort_unstable();
-        let mut latest = None;
-        for path in paths {
-            // What cannot be opened, locked or mended is left as it is: a new file does as well.
-            let Ok(mut file) = disk::options().open(&path) else {
-                continue;
-            };
-            if !disk::lock(&file) {
-                continue;
-            }
-            if let Ok(len) = disk::cut_torn_line(&mut file) {
-                latest = Some(Current { file, path, len });
-            }
-        }
-        Ok(latest.filter(|latest| latest.len < self.limit_bytes))
+    /// Removes a file that no process holds.
+    fn remove(&self, path: &Path) -> bool {
+        // Held until it is gone, so that nobody begins to write to it.
+        let held = self.hold(path.to_owned());
+        held.is_some() && fs::remove_file(path).is_ok()
+    }
+
+    /// Opens a file that no process holds.
+    fn hold(&self, path: PathBuf) -> Option<Current<D::File>> {
+        let file = self.disk.open(&path).ok()?;
+        Current::lock(file, path, 0)
     }
 }
 
 // === impl Current ===
 
-impl Current {
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.write_all(line)?;
-        self.len += line.len() as u64;
+impl<F: Append> Current<F> {
+    /// `None` if another process holds the file, or has removed it before it was ours.
+    fn lock(file: F, path: PathBuf, len: u64) -> Option<Self> {
+        let is_ours =
+            disk::lock(file.get_ref()) && disk::same_file(file.get_ref(), &path).unwrap_or(false);
+        is_ours.then_some(Self {
+            file,
+            path,
+            len,
+            len_before: 0,
+        })
+    }
+
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        self.file.write_all(record)?;
+        self.len += record.len() as u64;
         Ok(())
     }
 
-    /// Takes back what a failed write has left. If that fails as well, the file must not be written
-    /// to again.
-    fn cut_back(&mut self) -> bool {
-        self.file.set_len(self.len).is_ok()
+    /// Takes back what was written of the current batch; `None` if that cannot be done.
+    fn cut_back(mut self) -> Option<Self> {
+        self.len = self.len_before;
+        self.file.cut(self.len).is_ok().then_some(self)
     }
 
-    /// Whether the file can still be found where it was made.
-    fn is_there(&self) -> bool {
-        disk::same_file(&self.file, &self.path).unwrap_or(false)
+    /// Whether the file can still be found where it was made, and ends where we have ended.
+    fn is_as_we_left_it(&self) -> bool {
+        let file = self.file.get_ref();
+        disk::same_file(file, &self.path).unwrap_or(false)
+            && file
+                .metadata()
+                .is_ok_and(|metadata| metadata.len() == self.len)
     }
 }
 
-/// A name that sorts by time, and that no other process takes.
-fn name() -> String {
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    format!("{nanos:019}-{:08x}{EXTENSION}", fastrand::u32(..))
+// === impl Undo ===
+
+impl<F> Undo<F> {
+    /// A file is full, and the batch goes on, or begins, in the next one.
+    fn leave(&mut self, current: Current<F>) {
+        if self.first.is_some() {
+            self.made.push(current.path);
+        } else if current.len > current.len_before {
+            self.first = Some(current);
+        }
+    }
 }
 
-/// Whether it is a name that [`name`] gives.
-fn is_ours(name: &OsStr) -> bool {
-    let Some((nanos, random)) = name
-        .to_str()
-        .and_then(|name| name.strip_suffix(EXTENSION))
-        .and_then(|name| name.split_once('-'))
-    else {
-        return false;
-    };
-    nanos.len() >= 19
-        && nanos.bytes().all(|byte| byte.is_ascii_digit())
-        && random.len() == 8
-        && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The time since a file was last written to.
+fn age(path: &Path, now: SystemTime) -> Option<Duration> {
+    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    now.duration_since(modified).ok()
 }
-
-const EXTENSION: &str = ".jsonl";
 
 /// New files in a row that another process takes; even one is rare.
 const MAX_ATTEMPTS: usize = 100;
 
+/// Files that are mended at a start, so that it takes a bounded time. A process that crashes leaves
+/// one.
+const MAX_MENDED: usize = 100;
+
 #[cfg(test)]
-mod tests {
-    use std::fs::OpenOptions;
-    use std::path::Path;
-
-    use super::*;
-
-    fn contents(directory: &Path) -> Vec<String> {
-        let mut paths: Vec<_> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        paths.sort();
-        paths
-            .iter()
-            .map(|path| fs::read_to_string(path).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn names_are_known_again() {
-        assert!(is_ours(name().as_ref()));
-        for other in [
-            "1-0.jsonl",
-            "0000000000000000001-0000000g.jsonl",
-            "traces.jsonl",
-            "0000000000000000001-00000000.trace",
-        ] {
-            assert!(!is_ours(other.as_ref()), "{other}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_made_before_the_first_line() {
-        let directory = tempfile::tempdir().unwrap();
-        drop(Files::open(directory.path().join("a/b"), 10).unwrap());
-        assert!(contents(&directory.path().join("a/b")).is_empty());
-    }
-
-    #[test]
-    fn a_file_is_full_when_the_next_line_would_exceed_the_limit() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut files = Files::open(directory.path().to_owned(), 10).unwrap();
-        for line in [
-            "1234\n",
-            "678\n",
-            "\n",
-            "2\n",
-            "a line that is too long\n",
-            "3\n",
-        ] {
-            files.write(line.as_bytes()).unwrap();
-        }
-        assert_eq!(
-            contents(directory.path()),
-            ["1234\n678\n\n", "2\n", "a line that is too long\n", "3\n"]
-        );
-    }
-
-    #[test]
-    fn a_limit_of_zero_is_a_file_for_each_line() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut files = Files::open(directory.path().to_owned(), 0).unwrap();
-        files.write(b"1\n").unwrap();
-        files.write(b"2\n").unwrap();
-        assert_eq!(contents(directory.path()), ["1\n", "2\n"]);
-    }
-
-    #[test]
-    fn a_line_that_a_crash_cut_short_is_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let write =
-            |name: &str, content: &[u8]| fs::write(directory.path().join(name), content).unwrap();
-        write("0000000000000000001-00000000.jsonl", b"whole\ntorn");
-        write(
-            "0000000000000000002-00000000.jsonl",
-            &[b'x'; 3 * disk::CHUNK_BYTES],
-        );
-        write(
-            "0000000000000000003-00000000.jsonl",
-            &[&b"whole\n"[..], &[b'x'; 2 * disk::CHUNK_BYTES]].concat(),
-        );
-        write("not ours.jsonl", b"torn");
-        let mut files = Files::open(directory.path().to_owned(), 100).unwrap();
-        files.write(b"next\n").unwrap();
-        assert_eq!(
-            contents(directory.path()),
-            ["whole\n", "", "whole\nnext\n", "torn"]
-        );
-    }
-
-    #[test]
-    fn two_writers_keep_apart() {
-        let directory = tempfile::tempdir().unwrap();
-        let open = || Files::open(directory.path().to_owned(), 100).unwrap();
-        let (mut one, mut two) = (open(), open());
-        one.write(b"one\n").unwrap();
-        two.write(b"two\n").unwrap();
-        one.write(b"one\n").unwrap();
-        let mut found = contents(directory.path());
-        found.sort();
-        assert_eq!(found, ["one\none\n", "two\n"]);
-        // A third finds both held, until one is gone.
-        assert!(open().current.is_none());
-        drop(one);
-        assert!(open().current.is_some());
-    }
-
-    #[test]
-    fn a_full_file_is_not_gone_on_with() {
-        let directory = tempfile::tempdir().unwrap();
-        let open = || Files::open(directory.path().to_owned(), 4).unwrap();
-        open().write(b"one\n").unwrap();
-        assert!(open().current.is_none());
-    }
-
-    #[test]
-    fn a_directory_that_vanishes_is_made_anew() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("traces");
-        let mut files = Files::open(path.clone(), 100).unwrap();
-        files.write(b"one\n").unwrap();
-        fs::remove_dir_all(&path).unwrap();
-        files.write(b"two\n").unwrap();
-        assert_eq!(contents(&path), ["two\n"]);
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn what_is_made_is_for_its_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a/b");
-        let mut files = Files::open(path.clone(), 100).unwrap();
-        files.write(b"one\n").unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&directory.path().join("a")), 0o700);
-        assert_eq!(mode(&path), 0o700);
-        assert_eq!(mode(&files.current.unwrap().path), 0o600);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_write_that_fails_is_taken_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut files = Files::open(directory.path().to_owned(), 100).unwrap();
-        files.write(b"one\n").unwrap();
-        // A file that can be opened and never written to.
-        let current = files.current.as_mut().unwrap();
-        let good = std::mem::replace(
-            &mut current.file,
-            OpenOptions::new().write(true).open("/dev/full").unwrap(),
-        );
-        assert!(current.append(b"two\n").is_err());
-        current.file = good;
-        current.file.write_all(b"tw").unwrap();
-        assert!(current.cut_back());
-        files.write(b"three\n").unwrap();
-        assert_eq!(contents(directory.path()), ["one\nthree\n"]);
-    }
-
-    #[test]
-    fn what_cannot_be_a_directory_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        fs::write(&path, "").unwrap();
-        assert!(Files::open(path.clone(), 100).is_err());
-        assert!(Files::open(path.join("below"), 100).is_err());
-    }
-}
+mod tests;

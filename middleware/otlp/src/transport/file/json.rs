@@ -1,5 +1,13 @@
-//! OTLP's JSON, to the letter: hex ids, enums as integers, 64-bit integers as strings, doubles that
-//! JSON has no number for as strings, fields with their default left out.
+//! OTLP's JSON, to the letter, and Teleport's dialect, which is the plain protobuf mapping.
+//!
+//! | | OTLP | Teleport |
+//! |---|---|---|
+//! | ids | hex | base64 |
+//! | enums | integers | names; a number without a name stays one |
+//! | an empty `key`, or `values` without any | written | left out |
+//!
+//! Both write 64-bit integers as strings, doubles that JSON has no number for as strings, and leave
+//! other fields with their default out.
 //!
 //! The serialization that comes with `opentelemetry-proto` writes such doubles as `null`, and so
 //! loses them.
@@ -11,6 +19,7 @@
 use std::fmt;
 
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -18,23 +27,51 @@ use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Appends a request.
-pub(super) fn write(
+/// Which mapping from protobuf to JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Otlp,
+    Teleport,
+}
+
+/// Appends a request, in OTLP's JSON.
+pub(super) fn write_request(
     out: &mut Vec<u8>,
     request: &ExportTraceServiceRequest,
 ) -> serde_json::Result<()> {
-    serde_json::to_writer(out, &Json(request))
+    serde_json::to_writer(out, &Json::new(request, Dialect::Otlp))
 }
 
-/// A message in OTLP's JSON.
-struct Json<'a, T>(&'a T);
+/// Appends the spans of one resource, in Teleport's dialect.
+pub(super) fn write_resource_spans(
+    out: &mut Vec<u8>,
+    spans: &ResourceSpans,
+) -> serde_json::Result<()> {
+    serde_json::to_writer(out, &Json::new(spans, Dialect::Teleport))
+}
+
+/// A message in a dialect.
+struct Json<'a, T> {
+    message: &'a T,
+    dialect: Dialect,
+}
 
 /// The fields of a message. Those with their default are left out.
-struct Object<S: SerializeMap>(S);
+struct Object<S: SerializeMap> {
+    map: S,
+    dialect: Dialect,
+}
+
+impl<'a, T> Json<'a, T> {
+    const fn new(message: &'a T, dialect: Dialect) -> Self {
+        Self { message, dialect }
+    }
+}
 
 impl<S: SerializeMap> Object<S> {
     fn text(&mut self, key: &'static str, value: &str) -> Result<(), S::Error> {
@@ -46,11 +83,32 @@ impl<S: SerializeMap> Object<S> {
     }
 
     fn id(&mut self, key: &'static str, value: &[u8]) -> Result<(), S::Error> {
-        self.some(key, Some(Display(Hex(value))).filter(|_| !value.is_empty()))
+        if value.is_empty() {
+            return Ok(());
+        }
+        match self.dialect {
+            Dialect::Otlp => self.some(key, Some(Display(Hex(value)))),
+            Dialect::Teleport => {
+                let base64 = Base64Display::new(value, &STANDARD);
+                self.some(key, Some(Display(base64)))
+            }
+        }
     }
 
     fn time(&mut self, key: &'static str, value: u64) -> Result<(), S::Error> {
         self.some(key, Some(Display(value)).filter(|_| value != 0))
+    }
+
+    fn enumeration(
+        &mut self,
+        key: &'static str,
+        value: i32,
+        name: Option<&'static str>,
+    ) -> Result<(), S::Error> {
+        match name.filter(|_| self.dialect == Dialect::Teleport && value != 0) {
+            Some(name) => self.some(key, Some(name)),
+            None => self.number(key, value),
+        }
     }
 
     fn number<T: Serialize + Default + PartialEq>(
@@ -65,19 +123,42 @@ impl<S: SerializeMap> Object<S> {
     where
         Json<'a, T>: Serialize,
     {
-        self.some(key, value.map(Json))
+        let dialect = self.dialect;
+        self.some(key, value.map(|message| Json::new(message, dialect)))
     }
 
     fn messages<'a, T>(&mut self, key: &'static str, values: &'a [T]) -> Result<(), S::Error>
     where
         Json<'a, T>: Serialize,
     {
-        self.some(key, Some(List(values)).filter(|_| !values.is_empty()))
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.list(key, values)
+    }
+
+    /// In OTLP even without any: not every reader knows what to make of none.
+    fn all<'a, T>(&mut self, key: &'static str, values: &'a [T]) -> Result<(), S::Error>
+    where
+        Json<'a, T>: Serialize,
+    {
+        match self.dialect {
+            Dialect::Otlp => self.list(key, values),
+            Dialect::Teleport => self.messages(key, values),
+        }
+    }
+
+    fn list<'a, T>(&mut self, key: &'static str, messages: &'a [T]) -> Result<(), S::Error>
+    where
+        Json<'a, T>: Serialize,
+    {
+        let dialect = self.dialect;
+        self.some(key, Some(List { messages, dialect }))
     }
 
     fn some(&mut self, key: &'static str, value: Option<impl Serialize>) -> Result<(), S::Error> {
         match value {
-            Some(value) => self.0.serialize_entry(key, &value),
+            Some(value) => self.map.serialize_entry(key, &value),
             None => Ok(()),
         }
     }
@@ -88,10 +169,13 @@ macro_rules! object {
     ($message:ty, |$value:ident, $object:ident| $fields:block) => {
         impl Serialize for Json<'_, $message> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let $value = self.0;
-                let mut $object = Object(serializer.serialize_map(None)?);
+                let $value = self.message;
+                let mut $object = Object {
+                    map: serializer.serialize_map(None)?,
+                    dialect: self.dialect,
+                };
                 $fields
-                $object.0.end()
+                $object.map.end()
             }
         }
     };
@@ -99,7 +183,7 @@ macro_rules! object {
 
 object!(ExportTraceServiceRequest, |request, object| {
     // Even without any: a line without the key could be anything.
-    object.some("resourceSpans", Some(List(&request.resource_spans)))?;
+    object.list("resourceSpans", &request.resource_spans)?;
 });
 
 object!(ResourceSpans, |spans, object| {
@@ -141,7 +225,8 @@ object!(Span, |span, object| {
     object.id("parentSpanId", &span.parent_span_id)?;
     object.number("flags", span.flags)?;
     object.text("name", &span.name)?;
-    object.number("kind", span.kind)?;
+    let kind = SpanKind::try_from(span.kind).ok();
+    object.enumeration("kind", span.kind, kind.as_ref().map(SpanKind::as_str_name))?;
     object.time("startTimeUnixNano", span.start_time_unix_nano)?;
     object.time("endTimeUnixNano", span.end_time_unix_nano)?;
     object.messages("attributes", &span.attributes)?;
@@ -171,12 +256,20 @@ object!(Link, |link, object| {
 
 object!(Status, |status, object| {
     object.text("message", &status.message)?;
-    object.number("code", status.code)?;
+    let code = StatusCode::try_from(status.code).ok();
+    object.enumeration(
+        "code",
+        status.code,
+        code.as_ref().map(StatusCode::as_str_name),
+    )?;
 });
 
 object!(KeyValue, |attribute, object| {
-    // Even when empty, here and below: not every reader knows what to make of none.
-    object.some("key", Some(&attribute.key))?;
+    match object.dialect {
+        // Even when empty, as with lists.
+        Dialect::Otlp => object.some("key", Some(&attribute.key))?,
+        Dialect::Teleport => object.text("key", &attribute.key)?,
+    }
     object.message("value", attribute.value.as_ref())?;
 });
 
@@ -205,22 +298,26 @@ object!(AnyValue, |value, object| {
 });
 
 object!(ArrayValue, |array, object| {
-    object.some("values", Some(List(&array.values)))?;
+    object.all("values", &array.values)?;
 });
 
 object!(KeyValueList, |list, object| {
-    object.some("values", Some(List(&list.values)))?;
+    object.all("values", &list.values)?;
 });
 
 /// Messages in a row.
-struct List<'a, T>(&'a [T]);
+struct List<'a, T> {
+    messages: &'a [T],
+    dialect: Dialect,
+}
 
 impl<'a, T> Serialize for List<'a, T>
 where
     Json<'a, T>: Serialize,
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Json))
+        let messages = self.messages.iter();
+        serializer.collect_seq(messages.map(|message| Json::new(message, self.dialect)))
     }
 }
 

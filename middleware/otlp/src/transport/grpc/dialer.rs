@@ -4,13 +4,13 @@ use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error, ResponseFuture};
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::transport::client;
+use crate::transport::client::BoxError;
+use crate::transport::connect::{Connector, Trouble};
 
 /// The HTTP/2 client that [`Grpc`](super::Grpc) uses by default.
 ///
@@ -22,11 +22,13 @@ pub struct GrpcClient {
     current: Arc<Mutex<Current>>,
 }
 
-type Http2 = Client<HttpConnector, tonic::body::Body>;
+type Http2 = Client<Connector, tonic::body::Body>;
 
 #[derive(Debug)]
 struct Current {
     client: Http2,
+    /// For the next client.
+    connector: Connector,
     /// Counts the clients, so that a late call does not end a connection that is not its own.
     number: u64,
 }
@@ -45,6 +47,7 @@ pin_project! {
     pub struct GrpcClientFuture {
         #[pin]
         inner: ResponseFuture,
+        trouble: Trouble,
         pending: Option<Pending>,
     }
 }
@@ -62,19 +65,16 @@ pin_project! {
 // === impl GrpcClient ===
 
 impl GrpcClient {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(connector: Connector) -> Self {
         Self {
-            current: Arc::new(Mutex::new(Current {
-                client: dial(),
-                number: 0,
-            })),
+            current: Arc::new(Mutex::new(Current::new(connector, 0))),
         }
     }
 }
 
 impl Service<http::Request<tonic::body::Body>> for GrpcClient {
     type Response = http::Response<GrpcClientBody>;
-    type Error = Error;
+    type Error = BoxError;
     type Future = GrpcClientFuture;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -83,9 +83,10 @@ impl Service<http::Request<tonic::body::Body>> for GrpcClient {
     }
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-        let (client, number) = {
+        let (client, trouble, number) = {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            (current.client.clone(), current.number)
+            let trouble = current.connector.trouble().clone();
+            (current.client.clone(), trouble, current.number)
         };
         let pending = Pending {
             current: Arc::clone(&self.current),
@@ -94,18 +95,28 @@ impl Service<http::Request<tonic::body::Body>> for GrpcClient {
         };
         GrpcClientFuture {
             inner: client.request(request),
+            trouble,
             pending: Some(pending),
         }
     }
 }
 
-/// A client without a connection yet.
-fn dial() -> Http2 {
-    Client::builder(TokioExecutor::new())
-        .http2_only(true)
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .build(client::connector())
+// === impl Current ===
+
+impl Current {
+    /// A client without a connection yet.
+    fn new(connector: Connector, number: u64) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector.clone());
+        Self {
+            client,
+            connector,
+            number,
+        }
+    }
 }
 
 // === impl Pending ===
@@ -121,10 +132,8 @@ impl Drop for Pending {
         if !self.answered {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             if current.number == self.number {
-                *current = Current {
-                    client: dial(),
-                    number: self.number.wrapping_add(1),
-                };
+                let connector = current.connector.clone();
+                *current = Current::new(connector, self.number.wrapping_add(1));
             }
         }
     }
@@ -133,7 +142,7 @@ impl Drop for Pending {
 // === impl GrpcClientFuture ===
 
 impl Future for GrpcClientFuture {
-    type Output = Result<http::Response<GrpcClientBody>, Error>;
+    type Output = Result<http::Response<GrpcClientBody>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -150,7 +159,7 @@ impl Future for GrpcClientFuture {
                 if let Some(pending) = pending {
                     pending.answered();
                 }
-                Err(error)
+                Err(this.trouble.explain(error))
             }
         })
     }

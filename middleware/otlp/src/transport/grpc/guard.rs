@@ -7,7 +7,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Buf;
-use http::{HeaderMap, Uri};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -20,14 +20,14 @@ use crate::{ExportError, ExportErrorKind};
 #[derive(Clone, Debug)]
 pub(super) struct Guard<C> {
     inner: C,
-    peer: Arc<Uri>,
+    peer: Arc<str>,
 }
 
 pin_project! {
     pub(super) struct GuardFuture<F> {
         #[pin]
         inner: F,
-        peer: Arc<Uri>,
+        peer: Arc<str>,
     }
 }
 
@@ -35,7 +35,7 @@ pin_project! {
     pub(super) struct GuardBody<B> {
         #[pin]
         inner: B,
-        peer: Arc<Uri>,
+        peer: Arc<str>,
         begun: bool,
     }
 }
@@ -43,7 +43,7 @@ pin_project! {
 // === impl Guard ===
 
 impl<C> Guard<C> {
-    pub(super) const fn new(inner: C, peer: Arc<Uri>) -> Self {
+    pub(super) const fn new(inner: C, peer: Arc<str>) -> Self {
         Self { inner, peer }
     }
 }
@@ -83,7 +83,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response =
-            ready!(this.inner.poll(cx)).map_err(|error| client::unreachable(this.peer, error))?;
+            ready!(this.inner.poll(cx)).map_err(|error| client::unreachable(&this.peer, error))?;
         sanitize(response.headers_mut());
         let peer = Arc::clone(this.peer);
         Poll::Ready(Ok(response.map(|inner| GuardBody {
@@ -110,7 +110,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx)).map(|frame| {
-            let mut frame = frame.map_err(|error| client::unreachable(this.peer, error))?;
+            let mut frame = frame.map_err(|error| client::unreachable(&this.peer, error))?;
             if let Some(trailers) = frame.trailers_mut() {
                 sanitize(trailers);
             }
@@ -135,7 +135,7 @@ where
 
 /// Refuses an answer by the length that its first frame announces. tonic does so as well, with the
 /// status that says that *our* message is too large.
-fn check_length(start: &[u8], peer: &Uri) -> Result<(), ExportError> {
+fn check_length(start: &[u8], peer: &str) -> Result<(), ExportError> {
     let announced = start
         .split_at_checked(1)
         .and_then(|(_, rest)| rest.first_chunk());

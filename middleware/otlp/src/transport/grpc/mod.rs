@@ -7,20 +7,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::Uri;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Uri};
 use http_body::Body;
 use tonic::client;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use tonic::codec::CompressionEncoding;
 use tower_service::Service;
 
 use self::codec::BatchCodec;
 pub use self::dialer::GrpcClient;
 use self::guard::Guard;
-use super::client::{self as common, BoxError, MAX_RESPONSE_BYTES};
+use super::client::{
+    self as common, BoxError, MAX_RESPONSE_BYTES, Parts, Protocol, RequestOptions,
+};
 use super::{TransportError, TransportErrorKind};
-use crate::{Batch, Endpoint, ExportError, Receipt, Scheme};
+use crate::{Batch, ClientOptions, Compression, Endpoint, ExportError, Receipt, Scheme};
 
-/// OTLP/gRPC, over HTTP/2 in plaintext.
+/// OTLP/gRPC, over HTTP/2: in plaintext, over TLS, or over a unix socket.
 ///
 /// - Each batch is one unary call of `TraceService/Export`; the encoded bytes go out as they are.
 /// - One connection serves all calls. It is made with the first batch, made anew when it breaks,
@@ -30,7 +34,9 @@ use crate::{Batch, Endpoint, ExportError, Receipt, Scheme};
 ///   collector gave as its source and the delay from `RetryInfo`; one that says that the message is
 ///   too large is [`TooLarge`](crate::ExportErrorKind::TooLarge), also where it comes as
 ///   OUT_OF_RANGE.
-/// - Answers of more than 4 MiB are refused.
+/// - Answers of more than 4 MiB are refused, and so are compressed ones, which are not asked for.
+/// - [`ClientOptions`]: TLS, headers, compression and the rest, for
+///   [`with_options`](Self::with_options).
 ///
 /// It must be called within a Tokio runtime, which the export thread is. Section:
 /// [OTLP/gRPC](https://github.com/open-telemetry/opentelemetry-proto/blob/v1.10.0/docs/specification.md#otlpgrpc).
@@ -49,7 +55,8 @@ use crate::{Batch, Endpoint, ExportError, Receipt, Scheme};
 #[derive(Clone, Debug)]
 pub struct Grpc<C = GrpcClient> {
     client: C,
-    origin: Arc<Uri>,
+    origin: Uri,
+    options: Arc<RequestOptions>,
 }
 
 /// The future of [`Grpc`].
@@ -58,19 +65,43 @@ pub type GrpcFuture = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> 
 // === impl Grpc ===
 
 impl Grpc {
-    /// A transport to an endpoint with the scheme `grpc`.
+    /// A transport to an endpoint with the scheme `grpc`, `grpcs`, `unix` or `unix-abstract`, with
+    /// the default options.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] for any other scheme; `grpcs` is refused as long as TLS is not built.
+    /// [`TransportError`], as for [`with_options`](Self::with_options).
     pub fn new(endpoint: &Endpoint) -> Result<Self, TransportError> {
-        if !matches!(endpoint.scheme(), Scheme::Grpc | Scheme::Grpcs) {
+        Self::with_options(endpoint, &ClientOptions::new())
+    }
+
+    /// A transport to an endpoint with the scheme `grpc`, `grpcs`, `unix` or `unix-abstract`.
+    ///
+    /// Certificates and keys are read here; nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] for any other scheme, when TLS or a compression is not compiled in, when
+    /// an option or one of its files cannot be used, and when the platform has no such sockets.
+    pub fn with_options(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<Self, TransportError> {
+        if !matches!(
+            endpoint.scheme(),
+            Scheme::Grpc | Scheme::Grpcs | Scheme::Unix
+        ) {
             return Err(TransportError::new(
                 TransportErrorKind::Scheme,
-                format!("{endpoint} is not for gRPC: expected grpc://"),
+                format!("{endpoint} is not for gRPC: expected grpc://, grpcs:// or unix:"),
             ));
         }
-        Ok(Self::with_client(GrpcClient::new(), common::uri(endpoint)?))
+        let parts = Parts::new(endpoint, options, Protocol::Http2)?;
+        Ok(Self {
+            client: GrpcClient::new(parts.connector),
+            origin: parts.uri,
+            options: Arc::new(parts.request),
+        })
     }
 }
 
@@ -82,7 +113,8 @@ impl<C> Grpc<C> {
     pub fn with_client(client: C, origin: Uri) -> Self {
         Self {
             client,
-            origin: Arc::new(origin),
+            options: Arc::new(RequestOptions::plain(&origin)),
+            origin,
         }
     }
 
@@ -111,29 +143,38 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.client
             .poll_ready(cx)
-            .map_err(|error| common::unreachable(&self.origin, error))
+            .map_err(|error| common::unreachable(&self.options.peer, error))
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
         // The one that is ready goes, the clone stays.
         let next = self.client.clone();
         let ready = std::mem::replace(&mut self.client, next);
-        let origin = Arc::clone(&self.origin);
-        let guarded = Guard::new(ready, Arc::clone(&origin));
+        let (origin, options) = (self.origin.clone(), Arc::clone(&self.options));
+        let guarded = Guard::new(ready, Arc::clone(&options.peer));
         Box::pin(async move {
             let codec = BatchCodec::new(batch.len_bytes());
             let mut request = tonic::Request::new(batch.into_bytes());
-            request.metadata_mut().as_mut().insert(
-                http::header::USER_AGENT,
-                HeaderValue::from_static(common::USER_AGENT),
-            );
-            client::Grpc::with_origin(guarded, Uri::clone(&origin))
-                .max_decoding_message_size(MAX_RESPONSE_BYTES)
+            *request.metadata_mut().as_mut() = options.headers.clone();
+            let client = client::Grpc::with_origin(guarded, origin)
+                .max_decoding_message_size(MAX_RESPONSE_BYTES);
+            compressing(client, options.compression)
                 .unary(request, EXPORT, codec)
                 .await
                 .map(tonic::Response::into_inner)
-                .map_err(|status| status::error(&origin, &status))
+                .map_err(|status| status::error(&options.peer, &status))
         })
+    }
+}
+
+/// Has tonic compress what is sent; that it is compiled in was checked before.
+fn compressing<C>(client: client::Grpc<C>, compression: Option<Compression>) -> client::Grpc<C> {
+    match compression {
+        #[cfg(feature = "gzip")]
+        Some(Compression::Gzip) => client.send_compressed(CompressionEncoding::Gzip),
+        #[cfg(feature = "zstd")]
+        Some(Compression::Zstd) => client.send_compressed(CompressionEncoding::Zstd),
+        _ => client,
     }
 }
 
