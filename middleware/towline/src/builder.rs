@@ -1,8 +1,10 @@
+use std::fmt;
+
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use tower_service::Service;
-use towline_otlp::{Batch, BoxTransport, ExportError, Exporter, ExporterBuilder, Receipt};
+use towline_otlp::{Batch, BoxTransport, ExportError, ExporterBuilder, Receipt};
 use towline_sampler::{Rate, Sampler};
 
 use crate::propagator::Format;
@@ -31,7 +33,6 @@ use crate::{Config, Environment, StartError, Towline, start};
 /// assert!(tracing.is_enabled());
 /// # Ok::<(), towline::StartError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct TowlineBuilder {
     pub(crate) code: Config,
@@ -40,7 +41,8 @@ pub struct TowlineBuilder {
     pub(crate) resource_attributes: Vec<KeyValue>,
     pub(crate) format: Format,
     pub(crate) transport: Option<BoxTransport>,
-    pub(crate) exporter: ExporterBuilder,
+    /// What code says of the exporter, in its order.
+    pub(crate) exporter_options: Vec<ExporterOptions>,
     pub(crate) sampler: Option<Sampler>,
     /// A provider of our own in the making, with the user's processors.
     pub(crate) processors: TracerProviderBuilder,
@@ -48,6 +50,8 @@ pub struct TowlineBuilder {
     pub(crate) provider: Option<(SdkTracerProvider, Sampler)>,
     pub(crate) random_trace_ids: bool,
 }
+
+pub(crate) type ExporterOptions = Box<dyn FnOnce(ExporterBuilder) -> ExporterBuilder + Send>;
 
 // === impl TowlineBuilder ===
 
@@ -60,7 +64,7 @@ impl TowlineBuilder {
             resource_attributes: Vec::new(),
             format: Format::default(),
             transport: None,
-            exporter: Exporter::builder(),
+            exporter_options: Vec::new(),
             sampler: None,
             processors: SdkTracerProvider::builder(),
             has_processors: false,
@@ -145,13 +149,14 @@ impl TowlineBuilder {
         self
     }
 
-    /// Changes options of the exporter: the size of its buffer and of its batches, its times, its retries. Where spans
-    /// go, and their resource, are not among them: that is said here, and what the function says of it is overruled.
+    /// Changes options of the exporter: how it connects, the size of its buffer and of its batches, its times, its
+    /// retries. Where spans go, and their resource, are not among them: that is said here, and what the function says of
+    /// it is overruled. The function gets the options as the configuration and the environment have set them.
     pub fn with_exporter_options(
         mut self,
-        options: impl FnOnce(ExporterBuilder) -> ExporterBuilder,
+        options: impl FnOnce(ExporterBuilder) -> ExporterBuilder + Send + 'static,
     ) -> Self {
-        self.exporter = options(self.exporter);
+        self.exporter_options.push(Box::new(options));
         self
     }
 
@@ -205,5 +210,18 @@ impl TowlineBuilder {
     /// [`StartError`], which names the setting, its value and what was expected.
     pub fn build(self) -> Result<Towline, StartError> {
         start::start(self)
+    }
+}
+
+impl fmt::Debug for TowlineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TowlineBuilder")
+            .field("code", &self.code)
+            .field("config", &self.config)
+            .field("environment", &self.environment)
+            .field("resource_attributes", &self.resource_attributes)
+            .field("transport", &self.transport)
+            .field("sampler", &self.sampler)
+            .finish_non_exhaustive()
     }
 }

@@ -101,7 +101,7 @@ impl Towline {
     /// let file = tempfile::NamedTempFile::new()?;
     /// std::fs::write(file.path(), "tracing_service: { enabled: yes, exporter_url: tcp://collector:1 }")?;
     /// let error = Towline::from_file(file.path()).unwrap_err().to_string();
-    /// assert!(error.contains("expected grpc, grpcs, http, https or file"));
+    /// assert!(error.contains("expected grpc, grpcs, http, https, file, unix or console"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///

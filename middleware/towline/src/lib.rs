@@ -75,12 +75,13 @@
 //! | recording at all | yes or no | `enabled` | [`with_enabled`](TowlineBuilder::with_enabled) | `OTEL_SDK_DISABLED` | whether code or the environment names an exporter |
 //! | where spans go | [URL](Endpoint) | `exporter_url` | [`with_exporter_url`](TowlineBuilder::with_exporter_url), [`with_transport`](TowlineBuilder::with_transport) | `OTEL_EXPORTER_OTLP_ENDPOINT` and others | none |
 //! | root traces recorded | per million | `sampling_rate_per_million` | [`with_sampling_rate`](TowlineBuilder::with_sampling_rate) | `OTEL_TRACES_SAMPLER` | 0: what a sampled caller asks for |
-//! | authorities for TLS | PEM files | `ca_certs` | [`Config::with_ca_certs`] | | refused until TLS is built |
-//! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | | refused until TLS is built |
+//! | authorities for TLS | PEM files | `ca_certs` | [`Config::with_ca_certs`] | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's |
+//! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `…_CLIENT_KEY` | none |
 //! | name of the service | text | `service_name` | [`with_service_name`](TowlineBuilder::with_service_name) | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | more about the service | attributes | | [`with_resource_attributes`](TowlineBuilder::with_resource_attributes) | `OTEL_RESOURCE_ATTRIBUTES` | see [below](#resource) |
 //! | headers of the context | | | [`with_propagator`](TowlineBuilder::with_propagator) | | W3C Trace Context and Baggage |
-//! | buffer, batches, times, retries | bytes, time | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | | see [`otlp::ExporterBuilder`] |
+//! | headers for the collector, compression | | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_EXPORTER_OTLP_HEADERS`, `…_COMPRESSION` | none |
+//! | buffer, batches, times, retries | bytes, spans, time | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_TIMEOUT` | see [`otlp::ExporterBuilder`] |
 //!
 //! [`Config`] has the file's section; every mistake in it is an error that names the file, the line, the key, the value
 //! and what was expected, before anything is started.
@@ -97,18 +98,31 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `OTEL_SDK_DISABLED` | `true` switches everything off, whatever file and code say |
-//! | `OTEL_TRACES_EXPORTER` | `otlp` exports, to this machine if no endpoint is named; `none` leaves the variables below out |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` exports, to this machine if no endpoint is named; `console` prints; `none` leaves the endpoints below out |
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | where spans go: a URL, its path used as it is (without one: `/v1/traces`) |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the same for all signals: `v1/traces` is appended to an `http` or `https` URL |
 //! | `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc` or `http/protobuf`: what an `http` or `https` URL means; default `http/protobuf` |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `false` makes an endpoint without a scheme TLS |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `name=value,…`, percent-encoded: sent with every batch to a collector; never shown |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `zstd` or `none`; each behind the feature of its name |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds of one attempt; 0 is no limit: [`attempt_timeout`](otlp::ExporterBuilder::attempt_timeout) |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a PEM file of authorities, for `https` and `grpcs` |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` | PEM files, both or none, for `https` and `grpcs` |
+//! | `OTEL_BSP_SCHEDULE_DELAY` | milliseconds: [`flush_interval`](otlp::ExporterBuilder::flush_interval) |
+//! | `OTEL_BSP_EXPORT_TIMEOUT` | milliseconds in which the last attempt of a batch may begin: [`Backoff::max_elapsed`](otlp::policy::Backoff::max_elapsed) |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE` | spans: [`buffer_spans`](otlp::ExporterBuilder::buffer_spans), beside the limit in bytes |
+//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | spans: [`batch_spans`](otlp::ExporterBuilder::batch_spans), beside the limit in bytes |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`; the ratio to the millionth |
 //! | `OTEL_SERVICE_NAME` | the name of the service; wins over `service.name` in the next one |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,…`, percent-encoded; all discarded if one cannot be read |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | read by the OpenTelemetry SDK |
 //!
-//! The sampler is the one thing whose default is not the specification's: without a variable only what a sampled caller
-//! asks for is recorded. Variables for headers, certificates, compression and times are not read yet; one that is set is
-//! told by a WARN.
+//! Of each `OTEL_EXPORTER_OTLP_…` variable there is one for traces alone, `OTEL_EXPORTER_OTLP_TRACES_…`, which comes first.
+//! They also fill what a file leaves out. What they say of a connection is passed over where there is none, as with files.
+//!
+//! Two defaults are not the specification's: without a variable only what a sampled caller asks for is recorded, and an
+//! endpoint without a scheme is plaintext. `OTEL_PROPAGATORS` and `OTEL_CONFIG_FILE` are not read; one that is set is told
+//! by a WARN.
 //!
 //! # Resource
 //!
@@ -129,11 +143,16 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | yes | the route and the peer's address, where axum has left them in a request, to [`http_server`](Towline::http_server); `http::axum` |
+//! | `console` | no | export to `console:`: lines of text, for development |
 //! | `file` | yes | export to `file://` |
 //! | `grpc` | yes | export to `grpc://` |
 //! | `grpc-layers` | no | the layers for gRPC and tonic: `Towline::grpc_server`, `grpc_client`, `grpc_interceptor`; `server` and `client` for a port that carries both; the module `grpc` |
+//! | `gzip` | yes | compression with gzip |
 //! | `http` | yes | export to `http://` |
 //! | `hyper-util` | yes | the address of the peer of a hyper-util client to [`http_client`](Towline::http_client); `http::hyper_util` |
+//! | `metrics` | no | the exporter's counts as OpenTelemetry metrics: `otlp::Exporter::observe_with` |
+//! | `tls` | yes | export to `https://` and `grpcs://`, certificates; brings rustls with ring, which needs a C compiler |
+//! | `zstd` | no | compression with zstd |
 //! | `yaml` | yes | `Towline::from_file`, `Config::from_file`, `Config::from_yaml` |
 //! | `reqwest` | no | `http::client::reqwest` |
 //! | `full` | no | all of them |

@@ -200,3 +200,43 @@ fn junk_in_the_environment_is_told_once_where_tracing_is_on() {
     );
     is_off(builder([JUNK]));
 }
+
+/// Sizes of the batches that five spans go in.
+fn batches(builder: TowlineBuilder) -> Vec<usize> {
+    let (sender, sizes) = std::sync::mpsc::channel();
+    let transport = tower::service_fn(move |batch: towline::otlp::Batch| {
+        sender.send(batch.spans()).unwrap();
+        std::future::ready(Ok::<_, towline::otlp::ExportError>(
+            towline::otlp::Receipt::accepted(),
+        ))
+    });
+    let tracing = builder
+        .with_transport(transport)
+        .with_sampling_rate(Rate::ALWAYS)
+        .build()
+        .unwrap();
+    let tracer = tracing.tracer("test");
+    for _ in 0..5 {
+        use opentelemetry::trace::Tracer;
+        drop(tracer.start("span"));
+    }
+    tracing
+        .blocking_shutdown(std::time::Duration::from_secs(10))
+        .unwrap();
+    sizes.try_iter().collect()
+}
+
+#[test]
+fn sizes_and_times_of_the_environment_fill_what_code_leaves_out() {
+    let environment = || {
+        Environment::from_iter([
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2"),
+            // Nothing goes by time.
+            ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+        ])
+    };
+    let builder = || Towline::builder().with_environment(environment());
+    assert_eq!(batches(builder()), [2, 2, 1]);
+    let by_code = builder().with_exporter_options(|exporter| exporter.batch_spans(4));
+    assert_eq!(batches(by_code), [4, 1]);
+}

@@ -36,8 +36,8 @@ pub use self::key_pair::KeyPair;
 /// Relative paths count from the working directory. A key that is null or an empty text counts as not given. Unknown keys, keys given twice and values of another kind
 /// are errors even where tracing is not enabled; files are looked for only where it is.
 ///
-/// **TLS is not built yet.** Certificates are read by name, checked to be there, and then refused, since without TLS
-/// they would have no effect and spans would travel in plaintext.
+/// `https` and `grpcs` are TLS in any case. With certificates `http` and `grpc` are TLS as well, as they are with
+/// Teleport; where certificates could have no effect (files, a unix socket, a transport in code) they are an error.
 ///
 /// # Examples
 ///

@@ -29,8 +29,16 @@ pub(super) fn exporter(read: &mut Reader<'_>) -> Option<NamedExporter> {
         Some(name) => match name.as_str() {
             "none" => return None,
             "otlp" => true,
+            "console" => {
+                return Some(NamedExporter {
+                    variable: EXPORTER,
+                    endpoint: Endpoint::parse("console:").map_err(|error| error.to_string()),
+                });
+            }
             _ => {
-                read.complain(format!("{EXPORTER} is {name:?}: expected otlp or none"));
+                read.complain(format!(
+                    "{EXPORTER} is {name:?}: expected otlp, console or none"
+                ));
                 false
             }
         },
@@ -41,15 +49,16 @@ pub(super) fn exporter(read: &mut Reader<'_>) -> Option<NamedExporter> {
         return None;
     }
     let protocol = protocol(read);
+    let secure = is_secure(read);
     let (variable, endpoint) = match (signal, generic) {
-        (Some(url), _) => (TRACES_ENDPOINT, endpoint(&url, protocol, false)),
-        (None, Some(url)) => (ENDPOINT, endpoint(&url, protocol, true)),
+        (Some(url), _) => (TRACES_ENDPOINT, endpoint(&url, protocol, secure, false)),
+        (None, Some(url)) => (ENDPOINT, endpoint(&url, protocol, secure, true)),
         (None, None) => {
             let url = match protocol {
                 Some(Protocol::Grpc) => "grpc://localhost:4317",
                 _ => "http://localhost:4318",
             };
-            (EXPORTER, endpoint(url, protocol, false))
+            (EXPORTER, endpoint(url, protocol, secure, false))
         }
     };
     Some(NamedExporter { variable, endpoint })
@@ -72,8 +81,33 @@ fn protocol(read: &mut Reader<'_>) -> Option<Protocol> {
     }
 }
 
-fn endpoint(url: &str, protocol: Option<Protocol>, generic: bool) -> Result<Endpoint, String> {
+/// Whether an endpoint without a scheme is TLS: only if the variable says that it is not insecure. By the specification
+/// that is so by default; a URL without a scheme is plaintext wherever one can be written here, and so it is here.
+fn is_secure(read: &mut Reader<'_>) -> bool {
+    let variable = match read.word(TRACES_INSECURE) {
+        Some(_) => TRACES_INSECURE,
+        None => INSECURE,
+    };
+    match read.word(variable).as_deref() {
+        Some("false") => true,
+        Some("true") | None => false,
+        Some(value) => {
+            read.complain(format!("{variable} is {value:?}: expected true or false"));
+            false
+        }
+    }
+}
+
+fn endpoint(
+    url: &str,
+    protocol: Option<Protocol>,
+    secure: bool,
+    generic: bool,
+) -> Result<Endpoint, String> {
     let parsed = match (url.split_once("://"), protocol) {
+        (None, None | Some(Protocol::Grpc)) if secure && !url.starts_with("unix") => {
+            Endpoint::parse(&format!("grpcs://{url}"))
+        }
         (Some((scheme, rest)), Some(Protocol::Grpc)) if is(scheme, "http") => {
             Endpoint::parse(&format!("grpc://{rest}"))
         }
@@ -105,6 +139,8 @@ fn is(scheme: &str, expected: &str) -> bool {
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const INSECURE: &str = "OTEL_EXPORTER_OTLP_INSECURE";
+const TRACES_INSECURE: &str = "OTEL_EXPORTER_OTLP_TRACES_INSECURE";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
 
@@ -210,6 +246,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_insecure_is_tls() {
+        for (variables, expected) in [
+            (&[(INSECURE, "false")][..], "grpcs://c:4317"),
+            (
+                &[(INSECURE, "true"), (TRACES_INSECURE, "FALSE")],
+                "grpcs://c:4317",
+            ),
+            (
+                &[(INSECURE, "false"), (TRACES_INSECURE, "true")],
+                "grpc://c:4317",
+            ),
+            (&[], "grpc://c:4317"),
+        ] {
+            let variables = [variables, &[(ENDPOINT, "c:4317")]].concat();
+            goes_to(&variables, ENDPOINT, expected);
+        }
+        // A scheme says more.
+        goes_to(
+            &[
+                (ENDPOINT, "http://c"),
+                (PROTOCOL, "grpc"),
+                (INSECURE, "false"),
+            ],
+            ENDPOINT,
+            "grpc://c:4317",
+        );
+    }
+
+    #[test]
     fn otlp_by_name_sends_to_this_machine() {
         goes_to(
             &[(EXPORTER, "otlp")],
@@ -228,7 +293,7 @@ mod tests {
         for (variables, expected) in [
             (
                 &[(EXPORTER, "zipkin")][..],
-                "OTEL_TRACES_EXPORTER is \"zipkin\": expected otlp or none",
+                "OTEL_TRACES_EXPORTER is \"zipkin\": expected otlp, console or none",
             ),
             (
                 &[(ENDPOINT, "http://c"), (PROTOCOL, "http/json")],

@@ -6,6 +6,8 @@
 //! [rules]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/configuration/sdk-environment-variables.md
 
 mod attributes;
+mod batching;
+mod client;
 mod exporter;
 mod reader;
 mod sampler;
@@ -13,6 +15,8 @@ mod source;
 
 use towline_sampler::Sampler;
 
+pub(crate) use self::batching::Batching;
+pub(crate) use self::client::NamedClient;
 pub(crate) use self::exporter::NamedExporter;
 use self::reader::Reader;
 pub use self::source::Environment;
@@ -23,6 +27,8 @@ pub(crate) struct Variables {
     /// Tracing is off, whatever anything else says.
     pub(crate) disabled: bool,
     pub(crate) exporter: Option<NamedExporter>,
+    pub(crate) client: NamedClient,
+    pub(crate) batching: Batching,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) service_name: Option<String>,
     /// Without `service.name`.
@@ -38,6 +44,8 @@ impl Variables {
         let mut read = Reader::new(environment);
         let disabled = read.boolean("OTEL_SDK_DISABLED");
         let exporter = exporter::exporter(&mut read);
+        let client = client::client(&mut read);
+        let batching = batching::batching(&mut read);
         let sampler = sampler::sampler(&mut read);
         let mut resource_attributes = match read.text(RESOURCE_ATTRIBUTES) {
             None => Vec::new(),
@@ -61,6 +69,8 @@ impl Variables {
         Self {
             disabled,
             exporter,
+            client,
+            batching,
             sampler,
             service_name,
             resource_attributes,
@@ -75,26 +85,7 @@ const SERVICE_NAME: &str = "service.name";
 
 /// Variables of the specification that would change what is sent, or whether it arrives: nobody should have to find out
 /// that they have no effect.
-const NOT_READ: [&str; 18] = [
-    "OTEL_BSP_EXPORT_TIMEOUT",
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    "OTEL_BSP_MAX_QUEUE_SIZE",
-    "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_CONFIG_FILE",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-    "OTEL_PROPAGATORS",
-];
+const NOT_READ: [&str; 2] = ["OTEL_CONFIG_FILE", "OTEL_PROPAGATORS"];
 
 #[cfg(test)]
 mod tests {
@@ -152,10 +143,10 @@ mod tests {
 
     #[test]
     fn a_variable_without_effect_is_told_without_its_value() {
-        let variables = read([("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2")]);
+        let variables = read([("OTEL_PROPAGATORS", "b3")]);
         assert_eq!(
             variables.complaints,
-            ["OTEL_EXPORTER_OTLP_HEADERS is set, which this version does not read"]
+            ["OTEL_PROPAGATORS is set, which this version does not read"]
         );
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::Environment;
 
 /// Reads variables, and keeps what is wrong with them for later: whether anybody should hear of it is not known yet.
@@ -36,6 +38,41 @@ impl<'a> Reader<'a> {
             Some(value) => {
                 self.complain(format!("{name} is {value:?}: expected true or false"));
                 false
+            }
+        }
+    }
+
+    /// The first of some variables that is set, with its name: the signal's own comes before the general one.
+    pub(super) fn first(&mut self, names: [&'static str; 2]) -> Option<(&'static str, String)> {
+        names
+            .into_iter()
+            .find_map(|name| self.text(name).map(|value| (name, value)))
+    }
+
+    /// A whole number from 1 on.
+    pub(super) fn count(&mut self, name: &'static str) -> Option<usize> {
+        let value = self.text(name)?;
+        match value.trim().parse() {
+            Ok(count) if count > 0 => Some(count),
+            _ => {
+                self.complain(format!(
+                    "{name} is {value:?}: expected a whole number, at least 1"
+                ));
+                None
+            }
+        }
+    }
+
+    /// A time in whole milliseconds.
+    pub(super) fn milliseconds(&mut self, name: &'static str) -> Option<Duration> {
+        let value = self.text(name)?;
+        match value.trim().parse() {
+            Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+            Err(_) => {
+                self.complain(format!(
+                    "{name} is {value:?}: expected a whole number of milliseconds"
+                ));
+                None
             }
         }
     }

@@ -1,18 +1,19 @@
 //! From what was said to what runs.
 
 mod announce;
-mod certificates;
+mod client;
 mod origin;
 mod provided;
 mod target;
 
+use towline_otlp::Exporter;
 use towline_sampler::{Control, Rate, Sampler};
 
 use self::target::Target;
 use crate::environment::Variables;
 use crate::handle::{Parts, Role};
 use crate::resource::{Said, resource};
-use crate::{StartError, StartErrorKind, Towline, TowlineBuilder};
+use crate::{StartError, Towline, TowlineBuilder};
 
 pub(crate) fn start(mut builder: TowlineBuilder) -> Result<Towline, StartError> {
     let mut variables = Variables::read(&builder.environment);
@@ -40,18 +41,23 @@ pub(crate) fn start(mut builder: TowlineBuilder) -> Result<Towline, StartError> 
         .processors
         .with_sampler(sampler.clone())
         .with_resource(resource.clone());
+    let client = client::options(&builder.config, variables.client, &target)?;
     // The thread of the exporter is started last, when nothing else can fail.
-    let (provider, exporter) = match target.into_transport()? {
-        None => (provider, None),
-        Some(transport) => {
-            let (processor, exporter) = builder
-                .exporter
-                .transport(transport)
+    let (provider, exporter) = match target {
+        Target::Processors => (provider, None),
+        target => {
+            let mut exporter = variables.batching.apply(Exporter::builder());
+            if let Some(client) = client {
+                exporter = exporter.client(client);
+            }
+            for options in builder.exporter_options {
+                exporter = options(exporter);
+            }
+            let (processor, exporter) = target
+                .set_on(exporter)
                 .resource(resource.clone())
                 .build()
-                .map_err(|error| {
-                    StartError::new(StartErrorKind::Exporter, error.to_string()).with_source(error)
-                })?;
+                .map_err(|error| target.error(error))?;
             (provider.with_span_processor(processor), Some(exporter))
         }
     };

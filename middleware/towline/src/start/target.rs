@@ -1,9 +1,9 @@
-use std::error::Error;
 use std::fmt;
 
-use towline_otlp::{BoxTransport, Endpoint};
+use towline_otlp::{
+    BoxTransport, BuildError, Endpoint, ExporterBuilder, TransportError, TransportErrorKind,
+};
 
-use super::certificates;
 use super::origin::Origin;
 use crate::environment::Variables;
 use crate::{Config, StartError, StartErrorKind, TowlineBuilder};
@@ -45,7 +45,7 @@ impl Target {
                 "a transport and `exporter_url` are both given in code: expected one of them",
             ));
         }
-        let target = if let Some(transport) = transport {
+        Ok(if let Some(transport) = transport {
             Self::Transport(transport)
         } else if let Some(endpoint) = by_code {
             Self::Endpoint(endpoint.clone(), Origin::of(&builder.code, "exporter_url"))
@@ -64,27 +64,40 @@ impl Target {
             Self::Processors
         } else {
             return Err(missing(&builder.config));
-        };
-        certificates::check(&builder.config, &target)?;
-        Ok(target)
+        })
     }
 
-    /// What carries spans there. Nothing is connected; a directory is made.
-    pub(super) fn into_transport(self) -> Result<Option<BoxTransport>, StartError> {
+    /// Tells the exporter. Nothing is connected yet.
+    pub(super) fn set_on(&self, exporter: ExporterBuilder) -> ExporterBuilder {
         match self {
-            Self::Processors => Ok(None),
-            Self::Transport(transport) => Ok(Some(transport)),
-            Self::Endpoint(endpoint, origin) => match BoxTransport::connect(&endpoint) {
-                Ok(transport) => Ok(Some(transport)),
-                Err(error) => {
-                    let start = unusable(&origin, &error);
-                    Err(if error.source().is_some() {
-                        start.with_source(error)
-                    } else {
-                        start
-                    })
+            Self::Endpoint(endpoint, _) => exporter.endpoint(endpoint.clone()),
+            Self::Transport(transport) => exporter.transport(transport.clone()),
+            Self::Processors => exporter,
+        }
+    }
+
+    /// Why the exporter could not be built, with the setting that is to blame.
+    pub(super) fn error(&self, error: BuildError) -> StartError {
+        let source = std::error::Error::source(&error);
+        match (
+            self,
+            source.and_then(|source| source.downcast_ref::<TransportError>()),
+        ) {
+            (Self::Endpoint(_, origin), Some(transport)) => {
+                let start = match transport.kind() {
+                    // It names the file, which is more than where spans go.
+                    TransportErrorKind::Tls => {
+                        StartError::new(StartErrorKind::Certificates, transport.to_string())
+                    }
+                    _ => unusable(origin, transport),
+                };
+                if std::error::Error::source(transport).is_some() {
+                    start.with_source(error)
+                } else {
+                    start
                 }
-            },
+            }
+            _ => StartError::new(StartErrorKind::Exporter, error.to_string()).with_source(error),
         }
     }
 }

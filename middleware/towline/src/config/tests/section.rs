@@ -127,7 +127,7 @@ fn an_exporter_url_that_cannot_be_used_says_what_was_expected_and_hides_secrets(
         "exporter_url: tcp://collector:4317",
         17,
         "`exporter_url`: exporter url \"tcp://collector:4317\" has an unknown scheme: \
-         expected grpc, grpcs, http, https or file",
+         expected grpc, grpcs, http, https, file, unix or console",
     );
     line_fails(
         "exporter_url: http://user:hunter2@collector",
