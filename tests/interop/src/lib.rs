@@ -1,0 +1,17 @@
+//! What software of others makes of Towline's spans.
+//!
+//! [`hard`] makes spans that are as difficult as OTLP lets them be, [`export`] sends them through
+//! the exporter to one of the [`peers`], and what the peer says it has got is compared with what
+//! was recorded, field by field, by [`span::assert_same`].
+//!
+//! The peers are installed by `tests/interop/run`, which then runs the tests.
+
+pub mod export;
+pub mod hard;
+pub mod peer;
+pub mod peers;
+pub mod protobuf;
+pub mod recorded;
+pub mod sink;
+pub mod span;
+pub mod tools;

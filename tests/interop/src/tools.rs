@@ -1,0 +1,34 @@
+//! Where `tests/interop/run` has put the peers.
+
+use std::path::PathBuf;
+
+/// A program of the Python environment.
+#[must_use]
+pub fn python(program: &str) -> PathBuf {
+    find(&format!("python/bin/{program}"))
+}
+
+/// Where the Python environment has shared libraries.
+#[must_use]
+pub fn python_libraries() -> PathBuf {
+    find("python/lib")
+}
+
+/// A program that was built from `go`.
+#[must_use]
+pub fn go(program: &str) -> PathBuf {
+    find(&format!("go/bin/{program}"))
+}
+
+fn find(path: &str) -> PathBuf {
+    let tools = std::env::var_os("TOWLINE_INTEROP_TOOLS").expect(
+        "TOWLINE_INTEROP_TOOLS is not set: use tests/interop/run, which installs the peers",
+    );
+    let found = PathBuf::from(tools).join(path);
+    assert!(
+        found.exists(),
+        "{} is not there: use tests/interop/run, which installs it",
+        found.display()
+    );
+    found
+}
