@@ -1,7 +1,7 @@
 //! Test doubles for code that emits OpenTelemetry spans.
 //!
-//! Everything is synchronous and in memory: a span that has ended is there to look at, with nothing
-//! to flush and nothing to wait for.
+//! All but the collector is in memory, and all but what stands in for a backend is synchronous: a
+//! span that has ended is there to look at, with nothing to flush and nothing to wait for.
 //!
 //! ```
 //! use opentelemetry::trace::Status;
@@ -28,13 +28,24 @@
 //! | a body with a pause, an error, a panic in it | [`ScriptedBody`] |
 //! | a future, a service that does as it is told | [`ScriptedFuture`], [`ScriptedService`] |
 //! | which span was current while something ran | [`Probe`] |
-//! | how many log events there were | [`LogCounter`] |
+//! | which log events there were, and how many | [`LogCounter`] |
+//! | spans without a tracer | [`numbered_span`], [`number_of`] |
+//! | an OTLP backend on a socket | `collector::Collector`, feature `collector` |
+//! | an exporter's transport without a network | `transport::MemoryTransport`, feature `transport` |
+//! | answers that wait for the test, or come at random | `Gate`, `Mix`, with either of the two |
+//! | the spans of an OTLP request, and their ids | `spans_of`, `id_of`, with either of the two |
+//! | certificates | `certificates::TestCa`, feature `certificates` |
 //! | how many allocations there were | `allocations::count`, feature `allocations` |
 //!
 //! # Features
 //!
+//! None is on by default, so that what tests only layers stays light.
+//!
 //! - `allocations`: the module `allocations`. It replaces the global allocator of every binary that
 //!   links this crate by one that counts, which is why it is a choice.
+//! - `certificates`: the module `certificates`. Brings rustls with ring, and rcgen.
+//! - `collector`: the module `collector`. Brings `certificates`, hyper, opentelemetry-proto.
+//! - `transport`: the module `transport`. Brings `towline-otlp`.
 //!
 //! # Panics
 //!
@@ -49,13 +60,31 @@ pub mod allocations;
 mod assertions;
 mod body;
 mod caller;
+#[cfg(feature = "certificates")]
+#[cfg_attr(docsrs, doc(cfg(feature = "certificates")))]
+pub mod certificates;
+#[cfg(feature = "collector")]
+#[cfg_attr(docsrs, doc(cfg(feature = "collector")))]
+pub mod collector;
 mod future;
+#[cfg(feature = "_script")]
+mod gate;
 mod logs;
 mod memory;
 mod probe;
+#[cfg(feature = "collector")]
+mod quiet;
 mod sampler;
+#[cfg(feature = "_script")]
+mod script;
 mod service;
+mod spans;
+#[cfg(feature = "_script")]
+mod tally;
 mod test_tracing;
+#[cfg(feature = "transport")]
+#[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+pub mod transport;
 
 pub use self::assertions::{
     assert_child_of, assert_no_duplicate_attributes, assert_outcome, assert_root, attribute,
@@ -64,9 +93,19 @@ pub use self::assertions::{
 pub use self::body::{BodyStep, ScriptedBody, ScriptedError};
 pub use self::caller::Caller;
 pub use self::future::{ScriptedFuture, poll_once};
-pub use self::logs::LogCounter;
+#[cfg(feature = "_script")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "collector", feature = "transport"))))]
+pub use self::gate::Gate;
+pub use self::logs::{LogCounter, LogLine};
 pub use self::memory::Memory;
 pub use self::probe::{Observed, Probe, current_span_context};
 pub use self::sampler::{Asked, SamplerSpy};
+#[cfg(feature = "_script")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "collector", feature = "transport"))))]
+pub use self::script::Mix;
 pub use self::service::ScriptedService;
+pub use self::spans::{number_of, numbered_span};
+#[cfg(feature = "_script")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "collector", feature = "transport"))))]
+pub use self::tally::{id_of, spans_of};
 pub use self::test_tracing::TestTracing;
