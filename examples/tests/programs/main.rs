@@ -11,5 +11,6 @@ mod grpc;
 mod process;
 mod quickstart;
 mod reverse_proxy;
+mod trace_cli;
 mod upstream;
 mod w3c_service;

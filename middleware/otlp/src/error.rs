@@ -52,10 +52,16 @@ pub(crate) struct Delivered {
 pub enum ExportErrorKind {
     /// No connection could be made, or it broke before an answer came. Retryable.
     Unreachable,
+    /// A connection was there, and TLS failed over it: a certificate that is not trusted, has expired
+    /// or is missing, a peer that speaks none. Retryable: certificates get renewed.
+    Tls,
     /// No answer within the attempt's time. Retryable.
     Timeout,
     /// The backend answered, and not with success. Retryable for the statuses that OTLP lists.
     Refused(PeerStatus),
+    /// The peer does not know the method, and is not asked again: see
+    /// [`Unimplemented`](crate::policy::Unimplemented). Not retryable.
+    Unimplemented,
     /// The batch is larger than the backend takes. Not retryable as it is.
     TooLarge,
     /// The answer is not one that OTLP knows. Not retryable: the batch may have been taken.
@@ -164,6 +170,7 @@ impl ExportError {
     pub const fn is_retryable(&self) -> bool {
         match self.0.kind {
             ExportErrorKind::Unreachable
+            | ExportErrorKind::Tls
             | ExportErrorKind::Timeout
             | ExportErrorKind::Io
             | ExportErrorKind::Overloaded => true,

@@ -83,9 +83,11 @@
 //! |---|---|
 //! | no backend, as on a developer's machine | one INFO; spans are kept up to the limit, newer ones dropped; shutdown does not wait |
 //! | a backend is lost, hangs, resets or throttles | one WARN with the cause, one INFO when it is back; retries with backoff, reconnects |
-//! | a backend refuses | one WARN; the spans are counted as refused, retried only where OTLP says so |
+//! | a backend refuses, or answers nonsense | one WARN; the spans are counted as refused or failed, retried only where OTLP says so; from the second batch on it is left alone for a while |
+//! | a batch is larger than the backend takes | it is sent in pieces, and the next ones are cut at once; a span that is too large alone is dropped, with one WARN |
 //! | the buffer is full | a span is dropped and counted, for less than a recorded span costs |
 //! | a span is larger than a batch | it is sent alone; one that is larger than half the buffer is dropped |
+//! | a server that spans are forwarded through is too old | with [`policy::Unimplemented`] it is asked once: one INFO; the spans are counted as refused |
 //! | a transport panics | its batch is lost; the thread goes on |
 //! | shutdown with the backend away | it ends by its deadline, and says how many spans were lost |
 //!
@@ -98,7 +100,9 @@
 //! |---|---|---|
 //! | `grpc` | `Grpc`: OTLP/gRPC | tonic (codec only), hyper |
 //! | `http` | `Http`: OTLP/HTTP, binary protobuf | hyper |
+//! | `console` | `Console`: lines of text, for development | opentelemetry-proto, prost, humantime |
 //! | `file` | `File`: OTLP JSON lines, protobuf or Teleport's lines in rotating files | opentelemetry-proto, prost, serde_json |
+//! | `metrics` | `Exporter::observe_with`: the counts as OpenTelemetry metrics | the API's metrics |
 //! | `tls` | `Tls`: `https://`, `grpcs://`, certificates of your own | rustls with *ring*, rustls-native-certs, der |
 //! | `gzip` | [`Compression::Gzip`] | flate2 in Rust |
 //! | `zstd` | [`Compression::Zstd`] | the zstd library |

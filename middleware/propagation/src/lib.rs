@@ -8,6 +8,7 @@
 //! - [`Propagator`] works on an [`http::HeaderMap`]. It is what Towline's layers hold.
 //! - [`TraceContextPropagator`], [`BaggagePropagator`] and [`CompositePropagator`] work on every other carrier
 //!   through [`TextMapPropagator`](opentelemetry::propagation::TextMapPropagator).
+//! - `envelope`, with the feature of that name, is a carrier for messages that have no room for headers.
 //! - [`traceparent`], [`tracestate`] and [`baggage`] are the formats by themselves.
 //!
 //! # One hop
@@ -82,10 +83,15 @@
 //!
 //! # Features
 //!
-//! None.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `envelope` | no | `envelope`: messages with their context, for protocols without headers; brings serde_json and base64 |
+//! | `full` | no | all of them |
 //!
 //! [trace-context]: https://www.w3.org/TR/2024/CRD-trace-context-2-20240328/
 //! [baggage-spec]: https://www.w3.org/TR/2024/CR-baggage-20240530/
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod extraction;
 mod hex;
@@ -95,6 +101,9 @@ mod text_map;
 mod white_space;
 
 pub mod baggage;
+#[cfg(feature = "envelope")]
+#[cfg_attr(docsrs, doc(cfg(feature = "envelope")))]
+pub mod envelope;
 pub mod traceparent;
 pub mod tracestate;
 

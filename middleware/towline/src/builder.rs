@@ -41,6 +41,7 @@ pub struct TowlineBuilder {
     pub(crate) resource_attributes: Vec<KeyValue>,
     pub(crate) format: Format,
     pub(crate) transport: Option<BoxTransport>,
+    pub(crate) late_transport: bool,
     /// What code says of the exporter, in its order.
     pub(crate) exporter_options: Vec<ExporterOptions>,
     pub(crate) sampler: Option<Sampler>,
@@ -64,6 +65,7 @@ impl TowlineBuilder {
             resource_attributes: Vec::new(),
             format: Format::default(),
             transport: None,
+            late_transport: false,
             exporter_options: Vec::new(),
             sampler: None,
             processors: SdkTracerProvider::builder(),
@@ -149,6 +151,34 @@ impl TowlineBuilder {
         self
     }
 
+    /// Says that where spans go is known later: once, by [`Exporter::set_transport`](towline_otlp::Exporter::set_transport)
+    /// of [`Towline::exporter`]. What ends before is kept, see
+    /// [`ExporterBuilder::late_transport`](towline_otlp::ExporterBuilder::late_transport).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use towline::otlp::Discard;
+    /// use towline::{Rate, Towline};
+    ///
+    /// let tracing = Towline::builder()
+    ///     .with_sampling_rate(Rate::ALWAYS)
+    ///     .with_late_transport()
+    ///     .build()?;
+    /// tracing.spans("users").span("log in").call(|| ());
+    /// // There is a connection now.
+    /// let exporter = tracing.exporter().ok_or("tracing is switched off by the environment")?;
+    /// exporter.set_transport(Discard::new())?;
+    /// tracing.blocking_flush(Duration::from_secs(5))?;
+    /// assert_eq!(tracing.stats().exported, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_late_transport(mut self) -> Self {
+        self.late_transport = true;
+        self
+    }
+
     /// Changes options of the exporter: how it connects, the size of its buffer and of its batches, its times, its
     /// retries. Where spans go, and their resource, are not among them: that is said here, and what the function says of
     /// it is overruled. The function gets the options as the configuration and the environment have set them.
@@ -221,6 +251,7 @@ impl fmt::Debug for TowlineBuilder {
             .field("environment", &self.environment)
             .field("resource_attributes", &self.resource_attributes)
             .field("transport", &self.transport)
+            .field("late_transport", &self.late_transport)
             .field("sampler", &self.sampler)
             .finish_non_exhaustive()
     }

@@ -281,6 +281,13 @@ impl Towline {
         }
     }
 
+    /// The exporter: to supply [what comes late](TowlineBuilder::with_late_transport), to ship what others have encoded,
+    /// to count. None where nothing is exported from here: tracing is off, or the provider was brought along.
+    #[must_use]
+    pub fn exporter(&self) -> Option<&Exporter> {
+        self.shared.parts.exporter.as_ref()
+    }
+
     /// Where every span has gone so far. All zero where nothing is exported from here: tracing is off, or the provider
     /// was brought along.
     #[must_use]
@@ -357,10 +364,6 @@ impl Towline {
         if self.shared.parts.role != Role::Guest {
             self.control().set_enabled(false);
         }
-    }
-
-    fn exporter(&self) -> Option<&Exporter> {
-        self.shared.parts.exporter.as_ref()
     }
 
     pub(crate) fn spans_by(&self, tracer: SdkTracer) -> Spans<SdkTracer> {

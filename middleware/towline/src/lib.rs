@@ -66,6 +66,8 @@
 //! # }
 //! ```
 //!
+//! A command-line program is traced when its user types `--trace`: see `TraceArgs`, with the feature `clap`.
+//!
 //! # Settings
 //!
 //! What is said in code wins over the file, that over the environment, that over the default.
@@ -73,7 +75,7 @@
 //! | setting | unit | in a file | in code | in the environment | default |
 //! |---|---|---|---|---|---|
 //! | recording at all | yes or no | `enabled` | [`with_enabled`](TowlineBuilder::with_enabled) | `OTEL_SDK_DISABLED` | whether code or the environment names an exporter |
-//! | where spans go | [URL](Endpoint) | `exporter_url` | [`with_exporter_url`](TowlineBuilder::with_exporter_url), [`with_transport`](TowlineBuilder::with_transport) | `OTEL_EXPORTER_OTLP_ENDPOINT` and others | none |
+//! | where spans go | [URL](Endpoint) | `exporter_url` | [`with_exporter_url`](TowlineBuilder::with_exporter_url), [`with_transport`](TowlineBuilder::with_transport), [`with_late_transport`](TowlineBuilder::with_late_transport) | `OTEL_EXPORTER_OTLP_ENDPOINT` and others | none |
 //! | root traces recorded | per million | `sampling_rate_per_million` | [`with_sampling_rate`](TowlineBuilder::with_sampling_rate) | `OTEL_TRACES_SAMPLER` | 0: what a sampled caller asks for |
 //! | authorities for TLS | PEM files | `ca_certs` | [`Config::with_ca_certs`] | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's |
 //! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `…_CLIENT_KEY` | none |
@@ -143,6 +145,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | yes | the route and the peer's address, where axum has left them in a request, to [`http_server`](Towline::http_server); `http::axum` |
+//! | `clap` | no | `TraceArgs`: `--trace` and `--trace-exporter` for command-line programs |
 //! | `console` | no | export to `console:`: lines of text, for development |
 //! | `file` | yes | export to `file://` |
 //! | `grpc` | yes | export to `grpc://` |
@@ -174,6 +177,8 @@ mod propagator;
 mod resource;
 mod scope;
 mod start;
+#[cfg(feature = "clap")]
+mod trace_args;
 
 #[cfg(feature = "grpc-layers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc-layers")))]
@@ -201,6 +206,9 @@ pub use self::error::{StartError, StartErrorKind};
 pub use self::grpc_layers::{ClientLayer, GrpcClientLayer, GrpcServerLayer, ServerLayer};
 pub use self::handle::{HttpClientLayer, HttpServerLayer, Towline};
 pub use self::scope::SCHEMA_URL;
+#[cfg(feature = "clap")]
+#[cfg_attr(docsrs, doc(cfg(feature = "clap")))]
+pub use self::trace_args::{TraceArgs, TraceSession, TraceSessionBuilder};
 
 #[cfg(all(doctest, feature = "axum", feature = "yaml"))]
 #[doc = include_str!("../README.md")]

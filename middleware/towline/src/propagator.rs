@@ -4,6 +4,8 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+#[cfg(feature = "clap")]
+use towline_propagation::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use towline_propagation::{CompositePropagator, Propagator};
 
 /// Which headers carry the context: for the layers, and for whoever uses OpenTelemetry's global propagator.
@@ -31,6 +33,17 @@ impl Format {
         match self {
             Self::W3c => Propagator::w3c(),
             Self::Custom(shared) => Propagator::custom(shared.clone()),
+        }
+    }
+
+    /// The names of the headers, in lower case.
+    #[cfg(feature = "clap")]
+    pub(crate) fn fields(&self) -> Vec<String> {
+        match self {
+            Self::W3c => [TRACEPARENT, TRACESTATE, BAGGAGE]
+                .map(|name| name.to_string())
+                .into(),
+            Self::Custom(shared) => shared.fields().map(str::to_ascii_lowercase).collect(),
         }
     }
 

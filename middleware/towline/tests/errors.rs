@@ -247,6 +247,13 @@ fn two_things_of_which_only_one_can_be() {
         StartErrorKind::Conflict,
         "a transport and `exporter_url` are both given in code: expected one of them",
     );
+    fails(
+        builder()
+            .with_late_transport()
+            .with_exporter_url("grpc://c"),
+        StartErrorKind::Conflict,
+        "a late transport and `exporter_url` are both given in code: expected one of them",
+    );
 
     let provided = || {
         let sampler = Sampler::default();

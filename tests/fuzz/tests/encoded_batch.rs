@@ -21,6 +21,20 @@ fn encoded_batch() {
             scopes.map(|scope| scope.spans.len()).sum::<usize>()
         };
         assert_eq!(batch.spans(), count(&request));
+        let pieces = batch.split(bytes.len() / 2);
+        let whole = Batch::concat(pieces.clone());
+        let decoded = ExportTraceServiceRequest::decode(whole.bytes().clone()).expect("pieces");
+        assert_eq!(count(&decoded), batch.spans());
+        assert_eq!(whole.spans(), batch.spans());
+        for piece in &pieces {
+            let fits = piece.len_bytes() <= bytes.len() / 2 || piece.spans() == 1;
+            assert!(
+                fits || pieces.len() == 1,
+                "{} of {}",
+                piece.len_bytes(),
+                bytes.len()
+            );
+        }
         let twice = Batch::concat([batch.clone(), batch]);
         let decoded =
             ExportTraceServiceRequest::decode(twice.bytes().clone()).expect("two requests");

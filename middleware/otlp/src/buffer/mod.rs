@@ -145,7 +145,7 @@ impl Buffer {
     }
 
     /// How many spans have made room for newer ones.
-    fn evicted(&self) -> u64 {
+    pub(crate) fn evicted(&self) -> u64 {
         self.lock().evicted()
     }
 

@@ -15,7 +15,8 @@ use crate::{ExportError, ExportErrorKind, Receipt};
 ///
 /// A backend that was never there is one INFO: a developer's machine without a collector is nothing
 /// to warn about. One that was lost is one WARN with the cause, one that is back is one INFO. A
-/// backend that comes and goes is told once a minute. The counters have the rest.
+/// backend that comes and goes is told once a minute. One that does not know the method is told once,
+/// by an INFO: it is only older than this program. The counters have the rest.
 #[derive(Debug)]
 pub(super) struct Health {
     failed_attempts: AtomicU64,
@@ -46,6 +47,8 @@ enum Phase {
     Down {
         told: bool,
     },
+    /// It does not know the method, and is not asked any more.
+    Unimplemented,
 }
 
 /// A line for the log.
@@ -99,6 +102,19 @@ impl Health {
             Err(error) if error.kind() == ExportErrorKind::TooLarge => {
                 self.failed_attempts.fetch_add(1, Ordering::Relaxed);
                 self.reached.store(true, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == ExportErrorKind::Unimplemented => {
+                // What follows was never sent.
+                if self.update(State::find_unimplemented) {
+                    self.failed_attempts.fetch_add(1, Ordering::Relaxed);
+                    self.voice.speak(|| {
+                        tracing::info!(
+                            target: TARGET,
+                            error = %Chain(error),
+                            "the peer does not know the method that takes spans: they are dropped from now on"
+                        );
+                    });
+                }
             }
             Err(error) => {
                 self.failed_attempts.fetch_add(1, Ordering::Relaxed);
@@ -183,8 +199,13 @@ impl State {
                 self.phase = Phase::Down { told };
                 told.then_some(Line::Lost)
             }
-            Phase::Down { .. } => None,
+            Phase::Down { .. } | Phase::Unimplemented => None,
         }
+    }
+
+    /// Whether that is news.
+    fn find_unimplemented(&mut self) -> bool {
+        std::mem::replace(&mut self.phase, Phase::Unimplemented) != Phase::Unimplemented
     }
 
     /// Whether the log should hear it: each reason once, and not one after the other.
@@ -296,6 +317,13 @@ mod tests {
             state.fail(&ExportError::refused("peer", PeerStatus::Http(401)), now),
             Some(Line::Lost)
         );
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_worth_a_warning_from_the_start() {
+        let (mut state, now) = (state(), Instant::now());
+        let error = ExportError::new(ExportErrorKind::Tls, "the certificate has expired");
+        assert_eq!(state.fail(&error, now), Some(Line::Lost));
     }
 
     #[test]

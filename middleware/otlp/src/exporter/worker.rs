@@ -66,6 +66,8 @@ struct Sent {
 struct Flush {
     before: u64,
     lost: u64,
+    /// Spans that had made room for newer ones when it was asked for.
+    evicted: u64,
     deadline: Instant,
     reply: Reply<Result<(), FlushError>>,
 }
@@ -215,7 +217,7 @@ impl Worker {
 
     fn rest_after(&mut self, result: &Result<Receipt, ExportError>) {
         match result {
-            Err(error) if error.kind() != ExportErrorKind::TooLarge => {
+            Err(error) if does_harm(error) => {
                 // The first may be the fault of the batch.
                 if let Some(before) = self.failures.checked_sub(1) {
                     let backoff = &self.policies.backoff;
@@ -263,6 +265,7 @@ impl Worker {
                 self.flushes.push(Flush {
                     before: self.due_before,
                     lost: 0,
+                    evicted: self.buffer.evicted(),
                     deadline: deadline.instant(),
                     reply,
                 });
@@ -342,9 +345,12 @@ impl Worker {
             .map(|sent| sent.numbers.start)
             .min()
             .unwrap_or(self.drain.formed());
-        for flush in self.flushes.extract_if(.., |flush| {
+        let evicted = self.buffer.evicted();
+        for mut flush in self.flushes.extract_if(.., |flush| {
             flush.before <= settled || flush.deadline <= Instant::now()
         }) {
+            // The oldest go first: those of the flush before any that came after it.
+            flush.lost += evicted.min(flush.before).saturating_sub(flush.evicted);
             flush.reply.send(match flush.lost {
                 _ if flush.before > settled => {
                     Err(FlushError::new(FlushErrorKind::Timeout, flush.lost))
@@ -432,6 +438,14 @@ async fn until(at: Option<Instant>) {
     }
 }
 
+/// Whether the next batch may fare better for waiting.
+const fn does_harm(error: &ExportError) -> bool {
+    !matches!(
+        error.kind(),
+        ExportErrorKind::TooLarge | ExportErrorKind::Unimplemented
+    )
+}
+
 /// How the spans of a batch are counted that did not arrive.
 fn lost(result: &Result<Receipt, ExportError>, spans: usize) -> Lost {
     match result {
@@ -459,6 +473,7 @@ fn lost(result: &Result<Receipt, ExportError>, spans: usize) -> Lost {
 const fn loss(error: &ExportError) -> Loss {
     match error.kind() {
         ExportErrorKind::TooLarge => Loss::TooLarge,
+        ExportErrorKind::Unimplemented => Loss::Refused,
         ExportErrorKind::Refused(_) if !error.is_retryable() => Loss::Refused,
         _ => Loss::Failed,
     }

@@ -28,11 +28,13 @@ mod observe;
 mod retry;
 mod split;
 mod timeout;
+mod unimplemented;
 
 pub use self::backoff::Backoff;
 pub use self::retry::{Retry, RetryFuture, RetryLayer};
 pub use self::split::{Split, SplitFuture, SplitLayer};
 pub use self::timeout::{Timeout, TimeoutFuture, TimeoutLayer};
+pub use self::unimplemented::{Unimplemented, UnimplementedFuture, UnimplementedLayer};
 
 pub(crate) use self::observe::{Observe, Observer};
 pub(crate) use self::retry::Closing;

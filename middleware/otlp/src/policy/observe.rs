@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -5,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Batch, ExportError, Receipt};
+use crate::{Batch, ExportError, ExportErrorKind, Receipt};
 
 /// Sees how every attempt ends, retried or not.
 pub(crate) type Observer = Arc<dyn Fn(&Result<Receipt, ExportError>) + Send + Sync>;
@@ -63,8 +64,13 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = ready!(this.inner.poll(cx));
+        let mut this = self.project();
+        // Here and not around the task: what other pieces of the batch have come to is not forgotten.
+        let polled = catch_unwind(AssertUnwindSafe(|| this.inner.as_mut().poll(cx)));
+        let result = ready!(polled.unwrap_or_else(|_| {
+            let message = "the transport panicked";
+            Poll::Ready(Err(ExportError::new(ExportErrorKind::Other, message)))
+        }));
         (this.observer)(&result);
         Poll::Ready(result)
     }

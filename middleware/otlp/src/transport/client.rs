@@ -152,11 +152,15 @@ fn uri(endpoint: &Endpoint, is_tls: bool) -> Result<Uri, TransportError> {
 
 /// The connection could not be made, or broke.
 pub(super) fn unreachable(peer: &impl fmt::Display, source: impl Into<BoxError>) -> ExportError {
-    ExportError::new(
-        ExportErrorKind::Unreachable,
-        format!("{peer} cannot be reached"),
-    )
-    .with_source(source)
+    let source = source.into();
+    #[cfg(feature = "tls")]
+    let kind = match super::tls::is_failure(&*source) {
+        true => ExportErrorKind::Tls,
+        false => ExportErrorKind::Unreachable,
+    };
+    #[cfg(not(feature = "tls"))]
+    let kind = ExportErrorKind::Unreachable;
+    ExportError::new(kind, format!("{peer} cannot be reached")).with_source(source)
 }
 
 /// The largest response that is read: [the limit that OTLP

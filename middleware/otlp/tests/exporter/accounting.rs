@@ -257,6 +257,37 @@ fn batches_keep_order_and_limit() {
 }
 
 #[test]
+fn batches_and_the_buffer_can_be_limited_in_spans() {
+    let transport = Scripted::accepting();
+    let (processor, exporter) = Exporter::builder()
+        .transport(transport.clone())
+        .batch_spans(3)
+        .flush_interval(LONG * 60)
+        .build()
+        .unwrap();
+    (0..8).for_each(|number| processor.on_end(span(number)));
+    exporter.blocking_flush(LONG).unwrap();
+    let taken = transport.taken();
+    assert!(taken.iter().all(|batch| batch.spans() <= 3), "{taken:?}");
+    assert_eq!(taken.iter().flat_map(numbers).count(), 8);
+
+    // Those on their way count.
+    let (processor, exporter) = Exporter::builder()
+        .transport(Scripted::hanging())
+        .batch_spans(3)
+        .buffer_spans(5)
+        .flush_interval(LONG * 60)
+        .build()
+        .unwrap();
+    (0..20).for_each(|number| processor.on_end(span(number)));
+    let stats = exporter.stats();
+    assert_eq!(
+        (stats.held + stats.in_flight, stats.dropped.buffer_full),
+        (5, 15)
+    );
+}
+
+#[test]
 fn a_span_larger_than_a_batch_goes_alone() {
     let transport = Scripted::accepting();
     let (processor, exporter) = Exporter::builder()

@@ -156,6 +156,54 @@ fn what_waits_too_long_makes_room_for_what_is_newer() {
     assert_eq!(exporter.stats().exported, SPANS - dropped);
 }
 
+#[tokio::test]
+async fn a_flush_that_waits_says_what_has_made_room_since() {
+    let (processor, exporter) = Exporter::builder()
+        .late_transport()
+        .buffer_bytes(64 << 10)
+        .batch_bytes(4 << 10)
+        .build()
+        .unwrap();
+    end_spans(&processor, 0..50);
+    let mut flush = Box::pin(exporter.flush(LONG));
+    assert!(poll_once(&mut flush).is_none());
+    // Commands are read in their order: once this one is answered, the first is known.
+    exporter.blocking_flush(Duration::ZERO).unwrap_err();
+    end_spans(&processor, 50..5_000);
+    assert!(exporter.stats().dropped.buffer_full > 50);
+    exporter.set_transport(Scripted::accepting()).unwrap();
+    let error = flush.await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.lost_spans()),
+        (FlushErrorKind::Lost, 50)
+    );
+}
+
+/// Polls once.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut cx) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[test]
+fn what_has_waited_goes_at_once() {
+    let (processor, exporter) = Exporter::builder()
+        .late_transport()
+        .flush_interval(LONG * 60)
+        .build()
+        .unwrap();
+    end_spans(&processor, 0..3);
+    exporter.set_transport(Scripted::accepting()).unwrap();
+    let started = std::time::Instant::now();
+    while exporter.stats().exported < 3 {
+        assert!(started.elapsed() < LONG, "{:?}", exporter.stats());
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn once_it_is_drained_what_came_first_stays() {
     let (processor, exporter) = Exporter::builder()

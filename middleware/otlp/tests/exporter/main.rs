@@ -17,12 +17,14 @@ mod encoding;
 #[cfg(feature = "file")]
 mod file;
 #[cfg(feature = "grpc")]
-mod grpc;
+mod forward;
 #[cfg(feature = "grpc")]
+mod grpc;
 #[cfg(all(feature = "grpc", feature = "http"))]
 mod headers;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "grpc")]
 mod late;
 mod log;
 #[cfg(feature = "metrics")]
@@ -35,6 +37,8 @@ mod shutdown;
 mod split;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "grpc", feature = "http"))]
+mod teleport;
 #[cfg(all(feature = "tls", feature = "grpc", feature = "http"))]
 mod tls;
 #[cfg(all(feature = "grpc", unix))]

@@ -186,3 +186,54 @@ fn attempts_are_few_and_go_on_until_the_end() {
         );
     }
 }
+
+/// Times of the first attempts, by the clock that runs ahead, while spans end all the time; the
+/// first `failing` of them are refused for good.
+fn times(failing: usize) -> Vec<Duration> {
+    let program = Program::default();
+    let (sender, times) = mpsc::channel();
+    let transport = {
+        let program = Arc::clone(&program);
+        let started = OnceLock::new();
+        Scripted::new(move |call, _| -> Answer {
+            let _ = sender.send(started.get_or_init(Instant::now).elapsed());
+            if call < 4 {
+                let _ = end_spans(&program);
+            }
+            Box::pin(std::future::ready(match call < failing {
+                true => Err(ExportError::refused("peer", PeerStatus::Http(400))),
+                false => Ok(Receipt::accepted()),
+            }))
+        })
+    };
+    let (processor, exporter) = Exporter::builder()
+        .transport(transport)
+        .buffer_bytes(LIMIT)
+        .batch_bytes(16 << 10)
+        .configure_runtime(|builder| {
+            builder.start_paused(true);
+        })
+        .build()
+        .unwrap();
+    processor.on_end(span(0));
+    assert!(program.set((processor, exporter)).is_ok());
+    (0..4).map(|_| times.recv_timeout(LONG).unwrap()).collect()
+}
+
+#[test]
+fn one_batch_that_is_refused_keeps_no_other_waiting_and_several_do() {
+    let times_of_one = times(1);
+    assert!(
+        times_of_one[3] < Duration::from_millis(400),
+        "{times_of_one:?}"
+    );
+    let times_of_all = times(4);
+    assert!(
+        times_of_all[1] < Duration::from_millis(400),
+        "{times_of_all:?}"
+    );
+    for pair in times_of_all[1..].windows(2) {
+        let rest = pair[1] - pair[0];
+        assert!(rest >= Duration::from_millis(490), "{times_of_all:?}");
+    }
+}

@@ -44,12 +44,17 @@ async fn grpc_statuses_are_retried_by_the_table() {
 
 #[tokio::test(start_paused = true)]
 async fn http_statuses_are_retried_by_the_table() {
-    for status in [
-        300, 400, 401, 404, 408, 413, 429, 500, 501, 502, 503, 504, 505,
-    ] {
+    for status in 100..600 {
+        let expected = [429, 502, 503, 504].contains(&status);
         let error = ExportError::refused("peer", PeerStatus::Http(status));
-        let retried = attempts(Backoff::new(), error).await.len() > 1;
-        assert_eq!(retried, [429, 502, 503, 504].contains(&status), "{status}");
+        let times = attempts(Backoff::new(), error.clone()).await;
+        assert_eq!(times.len() > 1, expected, "{status}");
+        // A delay is kept, and makes nothing retryable.
+        let times = attempts(Backoff::new(), error.with_retry_after(9 * SECOND)).await;
+        assert_eq!(times.len() > 1, expected, "{status}");
+        for pair in times.windows(2) {
+            assert!(pair[1] - pair[0] >= 9 * SECOND, "{status}: {times:?}");
+        }
     }
 }
 

@@ -152,3 +152,26 @@ fn pieces_are_accounted_for_one_by_one() {
     let stats = exporter.stats();
     assert_eq!((stats.exported, stats.dropped.refused), (7, 5));
 }
+
+#[test]
+fn a_piece_that_is_refused_and_a_span_that_is_too_large_are_told_apart() {
+    let collector = GrpcCollector::start(|call| {
+        Box::pin(std::future::ready(match call {
+            0 => Err(tonic::Status::invalid_argument("no")),
+            _ => Ok(ExportTraceServiceResponse::default()),
+        }))
+    });
+    let (processor, exporter) = builder(collector.url())
+        .max_message_bytes(32 << 10)
+        .build()
+        .unwrap();
+    for number in 0..7 {
+        let bytes = if number == 3 { 64 << 10 } else { 10 << 10 };
+        processor.on_end(large(number, bytes));
+    }
+    let error = exporter.blocking_flush(LONG).unwrap_err();
+    assert_eq!(error.lost_spans(), 4);
+    let stats = exporter.stats();
+    assert_eq!((stats.exported, stats.in_flight), (3, 0));
+    assert_eq!((stats.dropped.refused, stats.dropped.too_large), (3, 1));
+}

@@ -54,7 +54,7 @@ impl Collectors {
     async fn refuse(&self, host: &str, tls: Tls, expected: &[&str]) {
         for result in self.send(host, tls).await {
             let error = result.unwrap_err();
-            assert_eq!(error.kind(), ExportErrorKind::Unreachable);
+            assert_eq!(error.kind(), ExportErrorKind::Tls);
             let shown = chain(&error);
             for expected in expected {
                 assert!(shown.contains(expected), "{expected:?} in {shown}");

@@ -38,4 +38,4 @@ impl Injector for Outgoing<'_> {
 }
 
 /// What stands for a line that is no text: illegal in every format, and harmless to the parser of any.
-const NO_TEXT: &str = "?";
+pub(crate) const NO_TEXT: &str = "?";

@@ -10,4 +10,6 @@ pub use baggage::BaggagePropagator;
 pub use composite::CompositePropagator;
 pub use trace_context::TraceContextPropagator;
 
+#[cfg(feature = "envelope")]
+pub(crate) use header_map::NO_TEXT;
 pub(crate) use header_map::{Incoming, Outgoing};

@@ -8,6 +8,10 @@ use super::reader::Reader;
 
 /// What the environment says about how the exporter connects.
 #[derive(Debug, Default)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "what would use certificates is refused then")
+)]
 pub(crate) struct NamedClient {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) compression: Option<(&'static str, Compression)>,
@@ -17,6 +21,10 @@ pub(crate) struct NamedClient {
 
 /// The files of a client certificate, and the variable that names the first.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "what would use certificates is refused then")
+)]
 pub(crate) struct NamedKeyPair {
     pub(crate) variable: &'static str,
     pub(crate) cert_file: PathBuf,

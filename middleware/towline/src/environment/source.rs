@@ -42,7 +42,7 @@ impl Environment {
     /// The value of a variable. An empty one [counts as unset], and so does one that is not text, with a complaint.
     ///
     /// [counts as unset]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/configuration/sdk-environment-variables.md#parsing-empty-value
-    pub(super) fn get(&self, name: &str, complaints: &mut Vec<String>) -> Option<String> {
+    pub(crate) fn get(&self, name: &str, complaints: &mut Vec<String>) -> Option<String> {
         let value = match &self.0 {
             Source::Given(variables) => variables.get(name).cloned(),
             Source::Process => match env::var(name) {

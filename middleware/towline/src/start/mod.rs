@@ -80,6 +80,7 @@ fn is_enabled(builder: &TowlineBuilder, variables: &Variables) -> bool {
     said.unwrap_or_else(|| {
         builder.code.exporter_url().is_some()
             || builder.transport.is_some()
+            || builder.late_transport
             || builder.has_processors
             || builder.provider.is_some()
             || variables.exporter.is_some()

@@ -43,6 +43,8 @@ pub(super) fn start(
 fn without_effect(builder: &TowlineBuilder) -> Option<String> {
     if builder.transport.is_some() {
         Some("a transport in code".to_owned())
+    } else if builder.late_transport {
+        Some("a late transport in code".to_owned())
     } else if builder.has_processors {
         Some("a span processor in code".to_owned())
     } else if builder.sampler.is_some() {

@@ -13,6 +13,8 @@ use crate::{Config, StartError, StartErrorKind, TowlineBuilder};
 pub(super) enum Target {
     Endpoint(Endpoint, Origin),
     Transport(BoxTransport),
+    /// Code says it later.
+    Late,
     /// To the user's span processors and nowhere else.
     Processors,
 }
@@ -39,14 +41,22 @@ impl Target {
     ) -> Result<Self, StartError> {
         let by_code = builder.code.endpoint();
         let transport = builder.transport.take();
-        if transport.is_some() && by_code.is_some() {
+        let said = [
+            (transport.is_some(), "a transport"),
+            (builder.late_transport, "a late transport"),
+            (by_code.is_some(), "`exporter_url`"),
+        ];
+        let mut said = said.iter().filter(|(is_said, _)| *is_said);
+        if let (Some((_, one)), Some((_, other))) = (said.next(), said.next()) {
             return Err(StartError::new(
                 StartErrorKind::Conflict,
-                "a transport and `exporter_url` are both given in code: expected one of them",
+                format!("{one} and {other} are both given in code: expected one of them"),
             ));
         }
         Ok(if let Some(transport) = transport {
             Self::Transport(transport)
+        } else if builder.late_transport {
+            Self::Late
         } else if let Some(endpoint) = by_code {
             Self::Endpoint(endpoint.clone(), Origin::of(&builder.code, "exporter_url"))
         } else if let Some(endpoint) = builder.config.endpoint() {
@@ -72,6 +82,7 @@ impl Target {
         match self {
             Self::Endpoint(endpoint, _) => exporter.endpoint(endpoint.clone()),
             Self::Transport(transport) => exporter.transport(transport.clone()),
+            Self::Late => exporter.late_transport(),
             Self::Processors => exporter,
         }
     }
@@ -108,6 +119,7 @@ impl fmt::Display for Target {
         match self {
             Self::Endpoint(endpoint, _) => endpoint.fmt(f),
             Self::Transport(_) => f.write_str("a transport in code"),
+            Self::Late => f.write_str("a late transport in code"),
             Self::Processors => f.write_str("none but span processors in code"),
         }
     }

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 pub(super) use self::stream::Stream;
+#[cfg(feature = "tls")]
+pub(super) use self::trouble::Cause;
 pub(super) use self::trouble::Trouble;
 #[cfg(feature = "tls")]
 use super::tls::Dialer;

@@ -17,7 +17,7 @@ pub(in crate::transport) struct Trouble(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<String>,
+    last: Option<Cause>,
     /// Connections that were made, ever.
     opened: usize,
 }
@@ -29,16 +29,25 @@ struct Broken {
     cause: Cause,
 }
 
+/// What a connection broke of, on one line.
 #[derive(Debug)]
-struct Cause(String);
+pub(in crate::transport) struct Cause {
+    text: String,
+    #[cfg(feature = "tls")]
+    is_tls: bool,
+}
 
 // === impl Trouble ===
 
 impl Trouble {
     /// Keeps what a connection broke of.
     pub(super) fn note(&self, error: &io::Error) {
-        let text = chain(error);
-        self.state().last = Some(text);
+        let cause = Cause {
+            text: chain(error),
+            #[cfg(feature = "tls")]
+            is_tls: crate::transport::tls::is_failure(error),
+        };
+        self.state().last = Some(cause);
     }
 
     /// A new connection has none.
@@ -58,10 +67,9 @@ impl Trouble {
     pub(in crate::transport) fn explain(&self, error: legacy::Error) -> BoxError {
         let last = self.state().last.take();
         match last {
-            Some(cause) if !chain(&error).contains(&cause) => Box::new(Broken {
-                error,
-                cause: Cause(cause),
-            }),
+            Some(cause) if !chain(&error).contains(&cause.text) => {
+                Box::new(Broken { error, cause })
+            }
             _ => error.into(),
         }
     }
@@ -83,6 +91,14 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
+#[cfg(feature = "tls")]
+impl Cause {
+    /// Whether it was TLS.
+    pub(in crate::transport) const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
@@ -97,7 +113,7 @@ impl Error for Broken {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -56,6 +56,7 @@ use crate::{Batch, ClientOptions, Compression, Endpoint, ExportError, Receipt, S
 pub struct Grpc<C = GrpcClient> {
     client: C,
     origin: Uri,
+    method: PathAndQuery,
     options: Arc<RequestOptions>,
 }
 
@@ -100,6 +101,7 @@ impl Grpc {
         Ok(Self {
             client: GrpcClient::new(parts.connector),
             origin: parts.uri,
+            method: EXPORT,
             options: Arc::new(parts.request),
         })
     }
@@ -115,7 +117,17 @@ impl<C> Grpc<C> {
             client,
             options: Arc::new(RequestOptions::plain(&origin)),
             origin,
+            method: EXPORT,
         }
+    }
+
+    /// Sets the method that is called, as `/package.Service/Method`, for a server that takes OTLP's
+    /// request by another name. Default:
+    /// `/opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+    #[must_use]
+    pub fn with_method(mut self, method: PathAndQuery) -> Self {
+        self.method = method;
+        self
     }
 
     /// The scheme and authority of calls.
@@ -150,7 +162,8 @@ where
         // The one that is ready goes, the clone stays.
         let next = self.client.clone();
         let ready = std::mem::replace(&mut self.client, next);
-        let (origin, options) = (self.origin.clone(), Arc::clone(&self.options));
+        let (origin, method) = (self.origin.clone(), self.method.clone());
+        let options = Arc::clone(&self.options);
         let guarded = Guard::new(ready, Arc::clone(&options.peer));
         Box::pin(async move {
             let codec = BatchCodec::new(batch.len_bytes());
@@ -159,7 +172,7 @@ where
             let client = client::Grpc::with_origin(guarded, origin)
                 .max_decoding_message_size(MAX_RESPONSE_BYTES);
             compressing(client, options.compression)
-                .unary(request, EXPORT, codec)
+                .unary(request, method, codec)
                 .await
                 .map(tonic::Response::into_inner)
                 .map_err(|status| status::error(&options.peer, &status))

@@ -5,6 +5,7 @@ use std::io;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 use super::identity::Asked;
+use crate::transport::connect::Cause;
 
 /// Says in words for people why a TLS connection failed.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,20 @@ pub(super) struct Observer {
 struct Failure {
     text: &'static str,
     source: Box<dyn StdError + Send + Sync>,
+}
+
+/// Whether TLS is what an error goes back to.
+pub(in crate::transport) fn is_failure(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        // An `io::Error` passes over what it holds.
+        let held = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        let cause = error.downcast_ref::<Cause>();
+        error.is::<Failure>()
+            || held.is_some_and(|held| held.is::<Failure>())
+            || cause.is_some_and(Cause::is_tls)
+    })
 }
 
 // === impl Observer ===

@@ -20,6 +20,8 @@ use std::path::PathBuf;
 
 #[cfg(feature = "_hyper")]
 pub(super) use self::dialer::Dialer;
+#[cfg(feature = "_hyper")]
+pub(super) use self::failure::is_failure;
 use self::pem::Pem;
 
 /// Whom a client trusts, and who it is: options of TLS.

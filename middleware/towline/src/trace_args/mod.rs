@@ -1,0 +1,11 @@
+//! `--trace` for command-line programs.
+
+mod args;
+mod builder;
+mod notice;
+mod session;
+mod variables;
+
+pub use self::args::TraceArgs;
+pub use self::builder::TraceSessionBuilder;
+pub use self::session::TraceSession;
