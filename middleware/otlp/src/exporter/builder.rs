@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,6 +6,7 @@ use opentelemetry_sdk::Resource;
 use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 
+use super::build_error::{BuildError, BuildErrorKind};
 use super::handle::{Core, Exporter};
 use super::health::Health;
 use super::late::Late;
@@ -67,31 +67,6 @@ pub struct ExporterBuilder {
     attempt_timeout: Duration,
     backoff: Backoff,
     configure_runtime: Option<ConfigureRuntime>,
-}
-
-/// Why an exporter cannot be built.
-#[derive(Debug)]
-pub struct BuildError {
-    kind: BuildErrorKind,
-    message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-/// The cases of [`BuildError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BuildErrorKind {
-    /// Nobody said where spans go.
-    NoTransport,
-    /// The exporter URL cannot be read; the source is an [`EndpointError`](crate::EndpointError).
-    Endpoint,
-    /// The transport for the URL cannot be had; the source is a
-    /// [`TransportError`](crate::TransportError).
-    Transport,
-    /// An option has a value that makes no sense, alone or with another.
-    Option,
-    /// The export thread cannot be started; the source is an [`std::io::Error`].
-    Thread,
 }
 
 enum Choice {
@@ -295,20 +270,18 @@ impl ExporterBuilder {
         let client = self.client.unwrap_or_default();
         let route = match self.transport {
             None => {
-                return Err(BuildError {
-                    kind: BuildErrorKind::NoTransport,
-                    message: "no transport for spans: expected an exporter url, an endpoint or a transport".to_owned(),
-                    source: None,
-                });
+                return Err(BuildError::new(
+                    BuildErrorKind::NoTransport,
+                    "no transport for spans: expected an exporter url, an endpoint or a transport",
+                ));
             }
             Some(Choice::Late) => None,
             Some(Choice::Ready(transport)) => Some(Route::new(transport)),
             Some(Choice::Endpoint(endpoint)) => Some(connect(&endpoint, &client)?),
             Some(Choice::Url(url)) => {
-                let endpoint = Endpoint::parse(&url).map_err(|error| BuildError {
-                    kind: BuildErrorKind::Endpoint,
-                    message: "the exporter url cannot be read".to_owned(),
-                    source: Some(error.into()),
+                let endpoint = Endpoint::parse(&url).map_err(|error| {
+                    BuildError::new(BuildErrorKind::Endpoint, "the exporter url cannot be read")
+                        .with_source(error)
                 })?;
                 Some(connect(&endpoint, &client)?)
             }
@@ -344,11 +317,11 @@ impl ExporterBuilder {
             traffic: Arc::clone(&traffic),
         });
         thread::spawn(worker, Arc::clone(&outcome), self.configure_runtime).map_err(|error| {
-            BuildError {
-                kind: BuildErrorKind::Thread,
-                message: "the thread that exports spans cannot be started".to_owned(),
-                source: Some(error.into()),
-            }
+            BuildError::new(
+                BuildErrorKind::Thread,
+                "the thread that exports spans cannot be started",
+            )
+            .with_source(error)
         })?;
         let core = Arc::new(Core {
             buffer,
@@ -410,21 +383,19 @@ impl ExporterBuilder {
             None
         };
         match wrong {
-            Some(message) => Err(BuildError {
-                kind: BuildErrorKind::Option,
-                message,
-                source: None,
-            }),
+            Some(message) => Err(BuildError::new(BuildErrorKind::Option, message)),
             None => Ok(()),
         }
     }
 }
 
 fn connect(endpoint: &Endpoint, client: &ClientOptions) -> Result<Route, BuildError> {
-    Route::connect(endpoint, client).map_err(|error| BuildError {
-        kind: BuildErrorKind::Transport,
-        message: format!("spans cannot be sent to {endpoint}"),
-        source: Some(error.into()),
+    Route::connect(endpoint, client).map_err(|error| {
+        BuildError::new(
+            BuildErrorKind::Transport,
+            format!("spans cannot be sent to {endpoint}"),
+        )
+        .with_source(error)
     })
 }
 
@@ -455,30 +426,6 @@ impl fmt::Debug for ExporterBuilder {
             .field("attempt_timeout", &self.attempt_timeout)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl BuildError ===
-
-impl BuildError {
-    /// Which case it is.
-    #[must_use]
-    pub const fn kind(&self) -> BuildErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for BuildError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The exporter service: a span processor for the SDK, a handle for the program, and the thread
 //! between the buffer and the transport.
 
+mod build_error;
 mod builder;
 mod command;
 mod handle;
@@ -15,9 +16,11 @@ mod route;
 mod service;
 mod stats;
 mod thread;
+mod verdict;
 mod worker;
 
-pub use self::builder::{BuildError, BuildErrorKind, ExporterBuilder};
+pub use self::build_error::{BuildError, BuildErrorKind};
+pub use self::builder::ExporterBuilder;
 pub use self::handle::Exporter;
 pub use self::late::{LateError, LateErrorKind, LatePart};
 pub use self::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};

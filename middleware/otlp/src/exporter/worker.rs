@@ -16,7 +16,8 @@ use super::route::{Policies, Route, Stack};
 use super::service::{Consignment, Traffic};
 use super::stats::Stats;
 use super::thread::ResourceSlot;
-use crate::buffer::{Buffer, Drain, Loss, Lost};
+use super::verdict::lost;
+use crate::buffer::{Buffer, Drain};
 use crate::policy::Closing;
 use crate::{ExportError, ExportErrorKind, Receipt};
 
@@ -288,7 +289,8 @@ impl Worker {
     }
 
     fn ship(&mut self, consignment: Consignment) {
-        match self.ready_stack() {
+        // It has a resource of its own.
+        match self.stack.clone() {
             Some(stack) => {
                 let send = stack.oneshot(consignment.batch());
                 self.shipping.spawn(consignment.ship(send));
@@ -444,39 +446,6 @@ const fn does_harm(error: &ExportError) -> bool {
         error.kind(),
         ExportErrorKind::TooLarge | ExportErrorKind::Unimplemented
     )
-}
-
-/// How the spans of a batch are counted that did not arrive.
-fn lost(result: &Result<Receipt, ExportError>, spans: usize) -> Lost {
-    match result {
-        Ok(receipt) => {
-            let rejected = receipt.rejected_spans().min(spans);
-            let too_large = receipt.too_large_spans().min(rejected);
-            Lost {
-                refused: (rejected - too_large) as u64,
-                too_large: too_large as u64,
-                ..Lost::default()
-            }
-        }
-        Err(error) => {
-            // The rest went in pieces of its own.
-            let delivered = error.delivered();
-            let others = delivered.exported + delivered.refused + delivered.too_large;
-            let mut lost = Lost::new(loss(error), spans.saturating_sub(others));
-            lost.refused += delivered.refused as u64;
-            lost.too_large += delivered.too_large as u64;
-            lost
-        }
-    }
-}
-
-const fn loss(error: &ExportError) -> Loss {
-    match error.kind() {
-        ExportErrorKind::TooLarge => Loss::TooLarge,
-        ExportErrorKind::Unimplemented => Loss::Refused,
-        ExportErrorKind::Refused(_) if !error.is_retryable() => Loss::Refused,
-        _ => Loss::Failed,
-    }
 }
 
 /// What an exporter without handles gets to deliver what it holds: the SDK's time for a shutdown.
