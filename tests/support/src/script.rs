@@ -2,7 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::Gate;
 
 /// Answers drawn at random, by weight, from a seed.
 ///
@@ -26,6 +32,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Mix<A> {
     random: fastrand::Rng,
     answers: Vec<(u32, A)>,
+}
+
+/// What comes before an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Wait {
+    Delay(Duration),
+    Gate(Gate),
 }
 
 /// Says what the answer to a request is.
@@ -83,6 +96,24 @@ impl<A> Mix<A> {
             }
         }
         unreachable!("the point is less than the sum of the weights")
+    }
+}
+
+// === impl Wait ===
+
+impl Wait {
+    /// Waits until it is over; says when somebody waits at a gate now.
+    pub(crate) async fn over(&self, at_gate: impl FnOnce()) {
+        match self {
+            Self::Delay(delay) => tokio::time::sleep(*delay).await,
+            Self::Gate(gate) => {
+                let mut passed = pin!(gate.passed());
+                if poll_fn(|cx| Poll::Ready(passed.as_mut().poll(cx).is_pending())).await {
+                    at_gate();
+                    passed.await;
+                }
+            }
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-/// A sampled server span of about three hundred bytes in OTLP, told from others by its number: that is its
-/// span id, and its trace id ends in it.
+/// A sampled server span of a few hundred bytes in OTLP, told from others by its number: that is
+/// its span id, and its trace id ends in it.
 ///
 /// All else is the same in every one. [`number_of`] gives the number back.
 ///

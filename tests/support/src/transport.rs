@@ -55,7 +55,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 use towline_otlp::{Batch, ExportError, PeerStatus, Receipt};
 
-use crate::script::Script;
+use crate::script::{Script, Wait};
 use crate::tally::{Tally, id_of, spans_of};
 use crate::{Gate, Mix};
 
@@ -92,12 +92,6 @@ pub struct Reply {
     waits: Vec<Wait>,
     end: End,
     accepts_anyway: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Wait {
-    Delay(Duration),
-    Gate(Gate),
 }
 
 #[derive(Clone, Debug)]
@@ -234,10 +228,7 @@ impl Service<Batch> for MemoryTransport {
 impl Inner {
     async fn reply(&self, reply: Reply, attempt: &Attempt) -> Result<Receipt, ExportError> {
         for wait in &reply.waits {
-            match wait {
-                Wait::Delay(delay) => tokio::time::sleep(*delay).await,
-                Wait::Gate(gate) => gate.passed().await,
-            }
+            wait.over(|| {}).await;
         }
         let rejected = match reply.end {
             End::Taken { rejected, .. } => Some(rejected),

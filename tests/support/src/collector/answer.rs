@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::Gate;
+use crate::script::Wait;
 
 /// What a [`Collector`](super::Collector) does with a request that it has read.
 ///
@@ -66,13 +67,6 @@ pub enum Refusal {
     TooLarge,
     /// gRPC INTERNAL (13), HTTP 500.
     Internal,
-}
-
-/// What comes before the answer.
-#[derive(Clone, Debug)]
-pub(super) enum Wait {
-    Delay(Duration),
-    Gate(Gate),
 }
 
 #[derive(Clone, Debug)]
@@ -168,8 +162,8 @@ impl Answer {
         })
     }
 
-    /// Takes every span, and says so in a response of `bytes` bytes or a few more: a partial success without
-    /// rejected spans, with a message of that length.
+    /// Takes every span, and says so in a response of `bytes` bytes or a few more: a partial success
+    /// without rejected spans, with a message of that length.
     #[must_use]
     pub fn large(bytes: usize) -> Self {
         Self::partial(0, "x".repeat(bytes))

@@ -207,8 +207,7 @@ impl CollectorBuilder {
     }
 
     /// Listens on a Unix socket at this path, where nothing may be yet, and removes it in the end.
-    /// [`Answer::reset`] closes: these sockets know no reset. Not with [`tls`](Self::tls) in the
-    /// client, usually.
+    /// [`Answer::reset`] closes: these sockets know no reset.
     #[cfg(unix)]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.address = Address::Unix(path.into());

@@ -1,9 +1,7 @@
 //! One request and its answer.
 
-use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::future::pending;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -12,7 +10,7 @@ use http::{Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::answer::{Answer, Outcome, Wait, Wire};
+use super::answer::{Answer, Outcome, Wire};
 use super::body::AnswerBody;
 use super::connection::{Connection, Fate};
 use super::decode::{Unusable, decode};
@@ -50,20 +48,8 @@ pub(super) async fn exchange(
     );
     let answer = shared.script.choose(&received);
     for wait in &answer.waits {
-        match wait {
-            Wait::Delay(delay) => tokio::time::sleep(*delay).await,
-            Wait::Gate(gate) => {
-                let mut passed = pin!(gate.passed());
-                if poll_fn(|cx| Poll::Ready(passed.as_mut().poll(cx)))
-                    .await
-                    .is_pending()
-                {
-                    // Whoever waits for one to wait looks again.
-                    shared.record.touch();
-                    passed.await;
-                }
-            }
-        }
+        // Whoever waits for one to wait looks again.
+        wait.over(|| shared.record.touch()).await;
     }
     if connection.is_over() {
         // Nobody is there to be told.

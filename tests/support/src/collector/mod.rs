@@ -523,8 +523,8 @@ impl Collector {
     fn in_vain(&self, deadline: Duration, caller: &Location<'_>) -> String {
         let state = self.shared.record.state();
         format!(
-            "{caller}: waited {deadline:?} in vain; there were {} connections ({} open, {} failed handshakes), \
-             {} requests ({} started, {} unusable), {} spans accepted, {} rejected",
+            "{caller}: waited {deadline:?} in vain; there were {} connections ({} open, \
+             {} failed handshakes), {} requests ({} started, {} unusable), {} spans accepted, {} rejected",
             state.connections,
             state.open_connections,
             state.failed_handshakes.len(),
