@@ -1,7 +1,7 @@
 //! A span that is forwarded: the stamp on the encoded request, beside decoding it with prost, editing
-//! the structures and encoding them.
+//! the structures and encoding them. Then the same for several requests that become one batch.
 //!
-//! The spans have the 13 attributes of an HTTP server span. Both sides start with the encoded request
+//! The spans have the 13 attributes of an HTTP server span. Both sides start with the encoded requests
 //! and end with the next one.
 #![allow(
     missing_docs,
@@ -22,9 +22,13 @@ use prost::Message;
 use towline_benches::compare;
 use towline_forwarder::stamp::FORWARDED_FOR;
 use towline_forwarder::{Identity, Stamp};
+use towline_otlp::Batch;
 
 /// As many as the SDK puts into a batch.
 const SPANS: usize = 512;
+
+/// Of as many clients, in the benchmark that merges.
+const SENDERS: usize = 16;
 
 fn pair(key: &str, value: Value) -> KeyValue {
     KeyValue {
@@ -67,14 +71,14 @@ fn span() -> Span {
     }
 }
 
-fn request(span: &Span) -> Bytes {
+fn request(span: &Span, spans: usize) -> Bytes {
     let scope_spans = ScopeSpans {
         scope: Some(InstrumentationScope {
             name: "towline-http".into(),
             version: "0.1.0".into(),
             ..InstrumentationScope::default()
         }),
-        spans: vec![span.clone(); SPANS],
+        spans: vec![span.clone(); spans],
         ..ScopeSpans::default()
     };
     let request = ExportTraceServiceRequest {
@@ -90,12 +94,17 @@ fn request(span: &Span) -> Bytes {
     request.encode_to_vec().into()
 }
 
-/// What a forwarder does that decodes: the attributes of resources and spans alone.
+/// What a forwarder does that decodes.
 fn prost(request: &Bytes) -> Vec<u8> {
+    edited(request, "alice").encode_to_vec()
+}
+
+/// The attributes of resources and spans alone.
+fn edited(request: &Bytes, identity: &str) -> ExportTraceServiceRequest {
     let mut request = ExportTraceServiceRequest::decode(request.clone()).unwrap();
     let edit = |attributes: &mut Vec<KeyValue>| {
         attributes.retain(|attribute| attribute.key != FORWARDED_FOR);
-        attributes.push(text(FORWARDED_FOR, "alice"));
+        attributes.push(text(FORWARDED_FOR, identity));
     };
     for resource_spans in &mut request.resource_spans {
         edit(&mut resource_spans.resource.get_or_insert_default().attributes);
@@ -104,14 +113,33 @@ fn prost(request: &Bytes) -> Vec<u8> {
             edit(&mut span.attributes);
         }
     }
-    request.encode_to_vec()
+    request
+}
+
+/// Requests of several senders, decoded, edited and encoded as one.
+fn prost_merged(requests: &[Bytes]) -> Vec<u8> {
+    let edited = requests
+        .iter()
+        .flat_map(|request| edited(request, "alice").resource_spans);
+    let merged = ExportTraceServiceRequest {
+        resource_spans: edited.collect(),
+    };
+    merged.encode_to_vec()
+}
+
+/// The same as `Forwarder` and `Coalesce` do it.
+fn merged(stamp: &Stamp, requests: &[Bytes]) -> Batch {
+    Batch::concat(requests.iter().map(|request| stamp.apply(request).unwrap()))
 }
 
 fn main() {
     let stamp = Stamp::new(&Identity::new("alice").unwrap());
     let mut forged = span();
     forged.attributes.push(text(FORWARDED_FOR, "mallory"));
-    let requests = [("plain", request(&span())), ("forged", request(&forged))];
+    let requests = [
+        ("plain", request(&span(), SPANS)),
+        ("forged", request(&forged, SPANS)),
+    ];
 
     for (name, request) in &requests {
         // The attribute stands behind other fields, which no reader can tell.
@@ -130,6 +158,21 @@ fn main() {
             }),
         );
     }
+
+    let senders = vec![request(&span(), SPANS / SENDERS); SENDERS];
+    let decoded = ExportTraceServiceRequest::decode(merged(&stamp, &senders).bytes().clone());
+    assert!(
+        decoded.unwrap() == ExportTraceServiceRequest::decode(&prost_merged(&senders)[..]).unwrap()
+    );
+    compare(
+        &format!("a stamped span of {SENDERS} requests that become one batch"),
+        SPANS,
+        || (),
+        ("towline", |()| drop(black_box(merged(&stamp, &senders)))),
+        ("opentelemetry-proto + prost", |()| {
+            drop(black_box(prost_merged(&senders)))
+        }),
+    );
 
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("stamp");
