@@ -2,6 +2,8 @@
 //!
 //! The read-me says how to run targets and how to add one.
 
+pub mod forwarding;
+
 use std::{env, time::Duration};
 
 use bolero::TypeGenerator;
