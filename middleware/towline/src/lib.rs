@@ -132,6 +132,10 @@
 //! `telemetry.sdk.{name,language,version}` and `telemetry.distro.{name,version}`. Command line, paths and user are left
 //! out, since they may hold secrets or name people.
 //!
+//! # Guides
+//!
+//! What can go wrong and what to do is in [`guide::operating`], how to collect and look at traces in [`guide::collecting`].
+//!
 //! # Log
 //!
 //! Through `tracing`, and never per request: one INFO when tracing starts that says what is on, and what the
@@ -172,6 +176,7 @@ mod environment;
 mod error;
 #[cfg(feature = "grpc-layers")]
 mod grpc_layers;
+pub mod guide;
 mod handle;
 mod propagator;
 mod resource;

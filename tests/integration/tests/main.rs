@@ -10,6 +10,7 @@ mod axum_app;
 mod bodies;
 mod cancelled;
 mod failed;
+mod guide;
 mod joined;
 mod kept_context;
 mod panicked;
