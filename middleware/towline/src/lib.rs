@@ -152,6 +152,7 @@
 //! | `clap` | no | `TraceArgs`: `--trace` and `--trace-exporter` for command-line programs |
 //! | `console` | no | export to `console:`: lines of text, for development |
 //! | `file` | yes | export to `file://` |
+//! | `forwarder` | no | `Towline::forwarder`, which takes the spans of others and sends them on; the module `forwarder` |
 //! | `grpc` | yes | export to `grpc://` |
 //! | `grpc-layers` | no | the layers for gRPC and tonic: `Towline::grpc_server`, `grpc_client`, `grpc_interceptor`; `server` and `client` for a port that carries both; the module `grpc` |
 //! | `gzip` | yes | compression with gzip |
@@ -174,6 +175,8 @@ mod builder;
 mod config;
 mod environment;
 mod error;
+#[cfg(feature = "forwarder")]
+mod forwarding;
 #[cfg(feature = "grpc-layers")]
 mod grpc_layers;
 pub mod guide;
@@ -185,6 +188,9 @@ mod start;
 #[cfg(feature = "clap")]
 mod trace_args;
 
+#[cfg(feature = "forwarder")]
+#[cfg_attr(docsrs, doc(cfg(feature = "forwarder")))]
+pub use towline_forwarder as forwarder;
 #[cfg(feature = "grpc-layers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc-layers")))]
 pub use towline_grpc as grpc;
