@@ -27,7 +27,7 @@ const THREADS: u64 = 3;
 const SPANS: u64 = 60;
 
 /// Runs every seed, or the one that is asked for; several at a time, since most of it is waiting.
-fn for_seeds(seeds: Range<u64>, at_once: usize, run: impl Fn(u64) + Sync) {
+pub(crate) fn for_seeds(seeds: Range<u64>, at_once: usize, run: impl Fn(u64) + Sync) {
     if let Some(seed) = std::env::var("TOWLINE_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())

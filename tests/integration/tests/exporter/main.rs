@@ -9,4 +9,5 @@
 
 mod accounted_for;
 mod certificates;
+mod forwarded;
 mod retried;
