@@ -64,7 +64,7 @@ fn what_a_client_counts_as_exported_has_arrived_under_its_name() {
                 scope.spawn(move || client(seed + index as u64, index as u64, name, address))
             });
             let clients: Vec<_> = clients.collect();
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 collector.restart();
             }
             let stats = clients.into_iter().map(|client| client.join().unwrap());
@@ -111,7 +111,7 @@ fn tokens() -> BearerTokens {
 /// A program with an exporter of its own, whose backend is the forwarder.
 fn client(seed: u64, index: u64, name: &str, forwarder: SocketAddr) -> Stats {
     let token = HeaderValue::try_from(format!("Bearer of-{name}")).unwrap();
-    let scheme = if seed % 2 == 0 { "grpc" } else { "http" };
+    let scheme = if seed.is_multiple_of(2) { "grpc" } else { "http" };
     let (processor, exporter) = Exporter::builder()
         .url(format!("{scheme}://{forwarder}"))
         .client(ClientOptions::new().header(header::AUTHORIZATION, token))
