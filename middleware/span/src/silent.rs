@@ -1,4 +1,3 @@
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::Context;
@@ -24,16 +23,14 @@ impl Silent {
         // The no-op tracer gives its parent's context for its own.
         if made.is_valid() && made.span_id() != base.span().span_context().span_id() {
             self.works.store(true, Ordering::Relaxed);
-        } else {
-            SAID.call_once(|| {
-                tracing::warn!(
-                    target: "towline",
-                    "a tracing layer makes no spans: its tracer has no provider behind it; take the tracer from an \
-                     SdkTracerProvider, or set the global provider before the layer is made and do not shut it down before"
-                );
-            });
+        } else if !SAID.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "towline",
+                "a tracing layer makes no spans: its tracer has no provider behind it, or one that was shut down; take \
+                 the tracer from an SdkTracerProvider, or set the global provider before the layer is made"
+            );
         }
     }
 }
 
-static SAID: Once = Once::new();
+static SAID: AtomicBool = AtomicBool::new(false);
