@@ -44,7 +44,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::Method;
 
@@ -76,8 +76,10 @@ struct Shared {
     /// Whether there are any, so that nobody takes the lock where there are none.
     any: AtomicBool,
     filters: RwLock<Arc<[Filter]>>,
-    observer: OnceLock<Box<dyn Fn(&[Filter]) + Send + Sync>>,
+    observer: RwLock<Option<Observer>>,
 }
+
+type Observer = Arc<dyn Fn(&[Filter]) + Send + Sync>;
 
 // === impl Filter ===
 
@@ -181,7 +183,10 @@ impl Filters {
             // Under the lock, so that of two changes the mark and the set are from the same one.
             shared.any.store(any, Ordering::Release);
         }
-        if let Some(observer) = self.0.observer.get() {
+        // Not under the lock: it may change something itself.
+        let observer = self.0.observer.read();
+        let observer = observer.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
             observer(&filters);
         }
     }
@@ -200,10 +205,11 @@ impl Filters {
             && self.current().iter().any(|filter| filter.matches(request))
     }
 
-    /// Has this function called with every new set, on the thread that sets it. Answers false, and
-    /// does nothing, if there is a function already.
-    pub fn on_change(&self, observer: impl Fn(&[Filter]) + Send + Sync + 'static) -> bool {
-        self.0.observer.set(Box::new(observer)).is_ok()
+    /// Has this function called with every new set, in place of the function before: on the thread that
+    /// sets it and once it is in force.
+    pub fn on_change(&self, observer: impl Fn(&[Filter]) + Send + Sync + 'static) {
+        let current = self.0.observer.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
     }
 
     fn current(&self) -> Arc<[Filter]> {
@@ -286,8 +292,8 @@ mod tests {
         let filters = Filters::default();
         let clone = filters.clone();
         let (told, tell) = std::sync::mpsc::channel();
-        assert!(filters.on_change(move |filters| told.send(filters.len()).unwrap()));
-        assert!(!clone.on_change(|_| ()));
+        filters.on_change(|_| panic!("it is replaced"));
+        clone.on_change(move |filters| told.send(filters.len()).unwrap());
         let request = Request::get("/b").body(()).unwrap();
         let head = RequestHead::from(&request);
         assert!(!clone.skips(head));

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::trace::TraceId;
@@ -24,10 +24,10 @@ struct Shared {
     state: AtomicU64,
     /// In use while [`LIMITED`] is set.
     remote: Limiter,
-    observer: OnceLock<Observer>,
+    observer: Mutex<Option<Observer>>,
 }
 
-type Observer = Box<dyn Fn(Change) + Send + Sync>;
+type Observer = Arc<dyn Fn(Change) + Send + Sync>;
 
 /// What has been changed in a [`Control`], and to what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Control {
         Self(Arc::new(Shared {
             state: AtomicU64::new(ENABLED | rate.threshold().as_u64()),
             remote,
-            observer: OnceLock::new(),
+            observer: Mutex::default(),
         }))
     }
 
@@ -154,9 +154,8 @@ impl Control {
         }
     }
 
-    /// Has this function called with every change from now on, on the thread that makes it and once
-    /// it is made; setting what is set already is no change. Answers false, and does nothing, if
-    /// there is a function already.
+    /// Has this function called with every change from now on, in place of the one before: on the
+    /// thread that makes the change and once it is made. Setting what is set already is no change.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -164,19 +163,27 @@ impl Control {
     ///
     /// let (tell, told) = mpsc::channel();
     /// let control = Control::default();
-    /// assert!(control.on_change(move |change| drop(tell.send(change))));
+    /// control.on_change(move |change| drop(tell.send(change)));
     /// control.set_enabled(false);
     /// control.set_enabled(false);
     /// assert_eq!(told.try_iter().collect::<Vec<_>>(), [Change::Enabled(false)]);
     /// ```
-    pub fn on_change(&self, observer: impl Fn(Change) + Send + Sync + 'static) -> bool {
-        self.0.observer.set(Box::new(observer)).is_ok()
+    pub fn on_change(&self, observer: impl Fn(Change) + Send + Sync + 'static) {
+        let mut current = self.observer();
+        *current = Some(Arc::new(observer));
     }
 
     fn tell(&self, change: Change) {
-        if let Some(observer) = self.0.observer.get() {
+        // Not under the lock: it may change something itself.
+        let observer = self.observer().clone();
+        if let Some(observer) = observer {
             observer(change);
         }
+    }
+
+    fn observer(&self) -> MutexGuard<'_, Option<Observer>> {
+        let observer = self.0.observer.lock();
+        observer.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether one more request of a trace is recorded because its remote caller asks for it. To be
@@ -289,8 +296,8 @@ mod tests {
         let told = Arc::new(std::sync::Mutex::new(Vec::new()));
         let control = Control::default();
         let clone = Arc::clone(&told);
-        assert!(control.on_change(move |change| clone.lock().unwrap().push(change)));
-        assert!(!control.on_change(|_| panic!("there is one already")));
+        control.on_change(|_| panic!("it is replaced"));
+        control.on_change(move |change| clone.lock().unwrap().push(change));
         let (limit, other) = (Limit::per_second(1), Limit::per_second(2));
         for _ in 0..2 {
             control.set_enabled(false);
