@@ -1,5 +1,11 @@
 //! Callers whose word does not count, or counts only so often; and what `tracestate` says of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 use opentelemetry::Context;
 use opentelemetry::trace::{
     SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,

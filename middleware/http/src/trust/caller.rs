@@ -85,7 +85,6 @@ impl Caller {
 
     /// Passes on what is believed of it, without a span: for a request that is not to have one. A flag
     /// that does not count is not set in what is passed on.
-    #[must_use]
     pub fn pass(self) -> OpenSpan {
         let parent = match (self.span, self.standing) {
             (None, _) | (_, Standing::Link) => None,
