@@ -53,6 +53,7 @@ mod address;
 mod code;
 mod conventions;
 mod error;
+mod health;
 mod method;
 mod options;
 mod record;
@@ -63,6 +64,7 @@ mod trace_bin;
 
 pub use self::code::Code;
 pub use self::conventions::{Conventions, SCHEMA_URL};
+pub use self::health::health_checks;
 pub use self::shared_port::{ByContentType, Either};
 
 #[cfg(doctest)]

@@ -26,8 +26,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Service, service_fn};
 use towline_grpc::{client, server};
-use towline_http::PeerAddr;
-use towline_http::{Begin, Trace};
+use towline_http::{Begin, Filter, Filters, PeerAddr, Trace, Trust};
 use towline_sampler::{Control, Rate, Sampler};
 use towline_span::Spans;
 use towline_test_support::{Caller, ScriptedFuture, allocations};
@@ -266,6 +265,27 @@ fn a_server_takes_six_for_a_sampled_caller_with_all_seven_attributes() {
     let request = || request(Some(Caller::sampled()));
     assert_eq!(added(pipeline.server(), request), 6);
     pipeline.assert_recorded(7);
+}
+
+#[test]
+fn a_filter_that_matches_takes_what_a_layer_takes_that_is_off() {
+    for (caller, expected) in [(None, 0), (Some(Caller::sampled()), 1)] {
+        let pipeline = Pipeline::new(Rate::ALWAYS);
+        let filters = Filters::new([Filter::path_prefix("/")]);
+        let layer = pipeline.server().with_filters(filters);
+        assert_eq!(added(layer, || request(caller.clone())), expected);
+        pipeline.assert_not_recorded();
+    }
+}
+
+#[test]
+fn a_stranger_whose_call_is_not_sampled_takes_one_like_anybody() {
+    for trust in [Trust::parent(), Trust::ignore(), Trust::link()] {
+        let pipeline = Pipeline::new(Rate::NEVER);
+        let layer = pipeline.server().with_trust(trust);
+        assert_eq!(added(layer, || request(Some(Caller::not_sampled()))), 1);
+        pipeline.assert_not_recorded();
+    }
 }
 
 #[test]

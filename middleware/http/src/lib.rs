@@ -58,6 +58,11 @@
 //! | `hyper-util` | the peer's address from what hyper-util's clients know |
 //! | `reqwest` | the module `client::reqwest`: the client layer over a `reqwest::Client` |
 //!
+//! # What is recorded at all, and for whom
+//!
+//! A sampler and its [`Control`](towline_sampler::Control) say how much; [`filter`] says which requests get
+//! no span; [`trust`] says whose trace context is believed. All three can be changed while serving.
+//!
 //! # Building on it
 //!
 //! [`Trace`], [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any layer
@@ -67,7 +72,9 @@
 
 pub mod attributes;
 pub mod client;
+pub mod filter;
 pub mod server;
+pub mod trust;
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
@@ -88,10 +95,12 @@ mod service;
 pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
 pub use self::body::ResponseBody;
 pub use self::exchange::{Record, Rest};
+pub use self::filter::{Filter, Filters};
 pub use self::future::ResponseFuture;
 pub use self::head::{RequestHead, ResponseHead};
 pub use self::peer::PeerAddr;
 pub use self::service::{Begin, Trace};
+pub use self::trust::{CallerContext, SampledFlag, Trust};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

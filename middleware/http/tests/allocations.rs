@@ -25,8 +25,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Service, service_fn};
 use towline_http::server::PeerAddr;
-use towline_http::{Begin, Trace, client, server};
-use towline_sampler::{Control, Rate, Sampler};
+use towline_http::{Begin, Filter, Filters, SampledFlag, Trace, Trust, client, server};
+use towline_sampler::{Control, Limit, Rate, Sampler};
 use towline_span::Spans;
 use towline_test_support::{Caller, ScriptedFuture, allocations};
 
@@ -246,6 +246,70 @@ fn a_server_takes_nine_for_a_sampled_root_with_all_thirteen_attributes() {
     // once it is known to be sampled, and then it is too late to hand the vector over.
     let pipeline = Pipeline::new(Rate::ALWAYS);
     assert_eq!(added(pipeline.server(), || to_server(None)), 9);
+    pipeline.assert_recorded(13);
+}
+
+#[test]
+fn a_filter_that_matches_takes_what_a_layer_takes_that_is_off() {
+    let filters = || Filters::new([Filter::path_prefix("/users")]);
+    for (caller, expected) in [(None, 0), (Some(Caller::sampled()), 1)] {
+        let pipeline = Pipeline::new(Rate::ALWAYS);
+        let layer = pipeline.server().with_filters(filters());
+        assert_eq!(added(layer, || to_server(caller.clone())), expected);
+        pipeline.assert_not_recorded();
+    }
+    let pipeline = Pipeline::new(Rate::ALWAYS);
+    let layer = pipeline.client().with_filters(filters());
+    assert_eq!(added(layer, to_upstream), 0);
+    pipeline.assert_not_recorded();
+}
+
+#[test]
+fn a_filter_that_does_not_match_takes_nothing() {
+    let pipeline = Pipeline::new(Rate::NEVER);
+    let layer = pipeline
+        .server()
+        .with_filters(Filters::new([Filter::path("/healthz")]));
+    let request = || to_server(Some(Caller::sampled()));
+    assert_eq!(added(layer, request), 7);
+    pipeline.assert_recorded(13);
+}
+
+#[test]
+fn a_stranger_whose_request_is_not_sampled_takes_one_like_anybody() {
+    for trust in [
+        Trust::parent(),
+        Trust::parent().with_sampled(SampledFlag::Ignore),
+        Trust::ignore(),
+        Trust::link(),
+    ] {
+        let fixed = trust.clone();
+        let pipeline = Pipeline::new(Rate::NEVER);
+        let caller = Some(Caller::not_sampled());
+        let layer = pipeline.server().with_trust(fixed);
+        assert_eq!(added(layer, || to_server(caller.clone())), 1, "{trust:?}");
+        let chosen = trust.clone();
+        let layer = pipeline.server().with_trust_by(move |_| chosen.clone());
+        assert_eq!(added(layer, || to_server(caller.clone())), 1, "{trust:?}");
+        pipeline.assert_not_recorded();
+    }
+}
+
+#[test]
+fn a_limit_takes_nothing_where_it_refuses_and_a_value_of_the_context_where_it_admits() {
+    let pipeline = Pipeline::new(Rate::NEVER);
+    let request = || to_server(Some(Caller::sampled()));
+    pipeline
+        .control
+        .set_remote_limit(Some(Limit::per_second(0)));
+    // The table of answers is made with the first one.
+    assert_eq!(added(pipeline.server(), request), 1);
+    pipeline.assert_not_recorded();
+    let pipeline = Pipeline::new(Rate::NEVER);
+    pipeline
+        .control
+        .set_remote_limit(Some(Limit::per_second(1_000_000)));
+    assert_eq!(added(pipeline.server(), request), 7 + 3);
     pipeline.assert_recorded(13);
 }
 

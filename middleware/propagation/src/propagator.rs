@@ -172,6 +172,57 @@ impl Propagator {
         }
     }
 
+    /// Takes the headers out that name the caller's trace, legal or not: what [`extract`](Self::extract) would
+    /// make the parent and its `tracestate` of. For a caller whose context is not to be passed on.
+    ///
+    /// Of a custom propagator these are all its [fields](TextMapPropagator::fields) but `baggage`; one that lists
+    /// none keeps its headers.
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use towline_propagation::Propagator;
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// for name in ["traceparent", "tracestate", "baggage", "x-other"] {
+    ///     headers.insert(name, "whatever".parse()?);
+    /// }
+    /// Propagator::w3c().remove_trace_context(&mut headers);
+    /// assert_eq!(headers.len(), 2);
+    /// Propagator::w3c().remove_baggage(&mut headers);
+    /// assert_eq!(headers.keys().next().map(|name| name.as_str()), Some("x-other"));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn remove_trace_context(&self, headers: &mut HeaderMap) {
+        match &self.0 {
+            Kind::W3c { trace_context, .. } => {
+                if *trace_context {
+                    headers.remove(TRACEPARENT);
+                    headers.remove(TRACESTATE);
+                }
+            }
+            Kind::Custom(propagator) => {
+                for field in propagator.fields() {
+                    if !field.eq_ignore_ascii_case(BAGGAGE.as_str()) {
+                        headers.remove(field);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the `baggage` out, if this propagator reads it.
+    pub fn remove_baggage(&self, headers: &mut HeaderMap) {
+        let read = match &self.0 {
+            Kind::W3c { baggage, .. } => *baggage,
+            Kind::Custom(propagator) => propagator
+                .fields()
+                .any(|field| field.eq_ignore_ascii_case(BAGGAGE.as_str())),
+        };
+        if read {
+            headers.remove(BAGGAGE);
+        }
+    }
+
     fn extract_custom(&self, headers: &HeaderMap, base: &Context) -> Extraction {
         match &self.0 {
             Kind::Custom(propagator) => {

@@ -305,3 +305,38 @@ fn is_what_a_layer_can_hold() {
 }
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+
+#[test]
+fn what_a_propagator_reads_it_takes_out_and_nothing_else() {
+    const ALL: [&str; 4] = ["traceparent", "tracestate", "baggage", "x-other"];
+    let left = |propagator: &Propagator, remove: fn(&Propagator, &mut HeaderMap)| {
+        let mut headers = HeaderMap::new();
+        for name in ALL {
+            headers.append(name, "1".parse().unwrap());
+            headers.append(name, "2".parse().unwrap());
+        }
+        remove(propagator, &mut headers);
+        ALL.into_iter()
+            .filter(|name| headers.contains_key(*name))
+            .collect::<Vec<_>>()
+    };
+    let custom = || Propagator::custom(towline_propagation::CompositePropagator::w3c());
+    for propagator in [Propagator::w3c(), custom()] {
+        assert_eq!(
+            left(&propagator, Propagator::remove_trace_context),
+            ["baggage", "x-other"]
+        );
+        assert_eq!(
+            left(&propagator, Propagator::remove_baggage),
+            ["traceparent", "tracestate", "x-other"]
+        );
+    }
+    let trace_context = Propagator::custom(towline_propagation::TraceContextPropagator::new());
+    for propagator in [Propagator::trace_context(), trace_context] {
+        assert_eq!(left(&propagator, Propagator::remove_baggage), ALL);
+    }
+    let baggage = Propagator::custom(towline_propagation::BaggagePropagator::new());
+    for propagator in [Propagator::baggage(), baggage, Propagator::none()] {
+        assert_eq!(left(&propagator, Propagator::remove_trace_context), ALL);
+    }
+}

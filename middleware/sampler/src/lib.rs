@@ -41,6 +41,14 @@
 //! of the trace id against a rejection threshold, all in integers, so that any two services with the
 //! same rate agree about the same trace.
 //!
+//! [`Sampler::with_probability_tracestate`] has the decision told along the trace, in `tracestate`.
+//!
+//! # Who may make us record
+//!
+//! Whoever can send a request can send a *sampled* `traceparent`. [`Control::set_remote_limit`] bounds
+//! what that costs, while the process serves: above so many traces a second the local rate decides
+//! about them too. [`Limiter`] is that bound by itself, for whoever tells callers apart.
+//!
 //! # Deciding before building
 //!
 //! A span that nobody will keep need not be described. [`Sampler::predecide`] answers from the
@@ -51,10 +59,17 @@
 //! [consistent probability sampling]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/trace/tracestate-probability-sampling.md
 
 mod control;
+mod decision;
+mod limit;
+mod limiter;
+mod probability;
 mod rate;
 mod sampler;
 
-pub use self::control::Control;
+pub use self::control::{Change, Control};
+pub use self::decision::Decided;
+pub use self::limit::Limit;
+pub use self::limiter::Limiter;
 pub use self::rate::{Rate, RateError, Threshold};
 pub use self::sampler::{Branch, Predecision, Sampler};
 

@@ -92,8 +92,17 @@ impl Threshold {
     /// specification has samplers presume it without the flag.
     #[must_use]
     pub fn samples(self, trace_id: TraceId) -> bool {
-        let randomness = (u128::from_be_bytes(trace_id.to_bytes()) as u64) & (NEVER - 1);
+        self.is_reached_by(Self::randomness(trace_id))
+    }
+
+    /// Whether 56 bits of randomness are not below it.
+    pub(crate) const fn is_reached_by(self, randomness: u64) -> bool {
         randomness >= self.0
+    }
+
+    /// The rightmost 56 bits of a trace id.
+    pub(crate) const fn randomness(trace_id: TraceId) -> u64 {
+        (u128::from_be_bytes(trace_id.to_bytes()) as u64) & (NEVER - 1)
     }
 
     /// The rate whose threshold this is.

@@ -5,11 +5,12 @@ use opentelemetry::Context;
 use opentelemetry::trace::{
     Span, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, Tracer,
 };
-use towline_sampler::{Predecision, Sampler};
+use towline_sampler::{Decided, Predecision, Sampler};
 
 use crate::call::SpanCall;
 use crate::flagged::FlaggedSpan;
 use crate::open::OpenSpan;
+use crate::silent::Silent;
 
 /// Starts spans, as cheaply as the sampler's decision allows.
 ///
@@ -39,6 +40,16 @@ pub struct Spans<T> {
     tracer: Arc<T>,
     sampler: Option<Sampler>,
     random_trace_ids: bool,
+    silent: Arc<Silent>,
+}
+
+/// Who is to say whether a span is recorded, and what has been said.
+#[derive(Clone, Copy)]
+enum Plan<'a> {
+    /// The tracer's sampler, of which nothing is known here.
+    Tracer,
+    /// The named sampler, which has decided.
+    Decided(&'a Sampler, Decided),
 }
 
 /// What a span is called and what is known of it at its start.
@@ -69,6 +80,7 @@ impl<T> Spans<T> {
             tracer: Arc::new(tracer),
             sampler: None,
             random_trace_ids: true,
+            silent: Arc::default(),
         }
     }
 
@@ -128,10 +140,10 @@ where
     pub fn start(&self, base: &Context, description: &impl Describe) -> OpenSpan {
         let parent = base.span();
         let parent = parent.span_context();
-        match self.predecide(base, parent) {
+        match self.plan(base, |sampler| sampler.decide(parent)) {
             None => OpenSpan::passing(base.clone()),
-            Some(Predecision::No) if parent.is_valid() => unsampled(base, parent),
-            Some(decision) => self.build(base, decision, description),
+            Some(plan) if parent.is_valid() && plan.is_no() => plan.unsampled(base, parent),
+            Some(plan) => self.build(base, plan, description),
         }
     }
 
@@ -145,50 +157,86 @@ where
         remote: SpanContext,
         description: &impl Describe,
     ) -> OpenSpan {
+        let plan = self.plan(base, |sampler| sampler.decide(&remote));
+        self.start_planned(base, remote, plan, description)
+    }
+
+    /// The same, for a parent whose *sampled* flag does not count: whether the span is recorded is up
+    /// to the rate alone, by the trace id. Without a [sampler](Self::with_sampler) there is no rate, and
+    /// a flag that does not count is one that is not set.
+    ///
+    /// While tracing is off the context is passed on without the flag, so that it does not count
+    /// behind this process either.
+    pub fn start_remote_by_rate(
+        &self,
+        base: &Context,
+        remote: SpanContext,
+        description: &impl Describe,
+    ) -> OpenSpan {
+        match self.plan(base, |sampler| sampler.decide_by_rate(&remote)) {
+            None | Some(Plan::Tracer) => {
+                self.start_remote(base, without_sampled_flag(&remote), description)
+            }
+            plan => self.start_planned(base, remote, plan, description),
+        }
+    }
+
+    fn start_planned(
+        &self,
+        base: &Context,
+        remote: SpanContext,
+        plan: Option<Plan<'_>>,
+        description: &impl Describe,
+    ) -> OpenSpan {
         if !remote.is_valid() {
             return self.start(base, description);
         }
-        match self.predecide(base, &remote) {
-            Some(Predecision::No) => unsampled(base, &remote),
-            decision => {
+        match plan {
+            Some(plan) if plan.is_no() => plan.unsampled(base, &remote),
+            plan => {
                 let base = base.with_remote_span_context(remote);
-                match decision {
+                match plan {
                     None => OpenSpan::passing(base),
-                    Some(decision) => self.build(&base, decision, description),
+                    Some(plan) => self.build(&base, plan, description),
                 }
             }
         }
     }
 
-    /// The sampler's answer; `Yes` where there is none to ask, nothing where tracing is off.
-    fn predecide(&self, base: &Context, parent: &SpanContext) -> Option<Predecision> {
+    /// What is to be done; nothing where tracing is off.
+    fn plan(
+        &self,
+        base: &Context,
+        decide: impl FnOnce(&Sampler) -> Option<Decided>,
+    ) -> Option<Plan<'_>> {
         if base.is_telemetry_suppressed() {
             return None;
         }
         match &self.sampler {
-            None => Some(Predecision::Yes),
-            Some(sampler) => sampler.predecide(parent),
+            None => Some(Plan::Tracer),
+            Some(sampler) => Some(Plan::Decided(sampler, decide(sampler)?)),
         }
     }
 
-    fn build(
-        &self,
-        base: &Context,
-        decision: Predecision,
-        description: &impl Describe,
-    ) -> OpenSpan {
-        let sketch = match decision {
+    fn build(&self, base: &Context, plan: Plan<'_>, description: &impl Describe) -> OpenSpan {
+        let (predecision, settled) = match &plan {
+            Plan::Tracer => (Predecision::Yes, None),
+            Plan::Decided(_, decided) => (decided.predecision(), decided.settle(base)),
+        };
+        let sketch = match predecision {
             Predecision::Ask => description.sketch(),
             Predecision::Yes | Predecision::No => None,
         };
         let sketched = sketch.is_some();
         let builder = sketch.unwrap_or_else(|| description.describe());
-        let mut span = self.tracer.build_with_context(builder, base);
+        let asked = settled.as_ref().unwrap_or(base);
+        let mut span = self.tracer.build_with_context(builder, asked);
+        self.silent.look_at(&span, base);
         if !span.span_context().is_valid() {
             // The tracer has shut down: what the caller sent is passed on as it is.
             return OpenSpan::passing(base.clone());
         }
-        if !span.is_recording() && decision == Predecision::Yes && self.sampler.is_some() {
+        if !span.is_recording() && predecision == Predecision::Yes && self.sampler.is_some() {
             // The sampler has changed its mind, so it was switched off in between, and may be on
             // again by now. A hop that is out of a trace must not cut it.
             return OpenSpan::passing(base.clone());
@@ -233,7 +281,32 @@ impl<T> Clone for Spans<T> {
             tracer: Arc::clone(&self.tracer),
             sampler: self.sampler.clone(),
             random_trace_ids: self.random_trace_ids,
+            silent: Arc::clone(&self.silent),
         }
+    }
+}
+
+// === impl Plan ===
+
+impl Plan<'_> {
+    fn is_no(self) -> bool {
+        matches!(self, Self::Decided(_, decided) if decided.predecision() == Predecision::No)
+    }
+
+    /// A child that is not sampled: a new span id and nothing else, in one allocation.
+    fn unsampled(self, base: &Context, parent: &SpanContext) -> OpenSpan {
+        let trace_state = match self {
+            Plan::Decided(sampler, _) => sampler.unsampled_trace_state(parent),
+            Plan::Tracer => parent.trace_state().clone(),
+        };
+        let child = SpanContext::new(
+            parent.trace_id(),
+            SpanId::from(fastrand::u64(1..)),
+            parent.trace_flags().with_sampled(false),
+            false,
+            trace_state,
+        );
+        OpenSpan::new(base.with_remote_span_context(child), false)
     }
 }
 
@@ -245,16 +318,14 @@ impl<F: Fn() -> SpanBuilder> Describe for F {
     }
 }
 
-/// A child that is not sampled: a new span id and nothing else, in one allocation.
-fn unsampled(base: &Context, parent: &SpanContext) -> OpenSpan {
-    let child = SpanContext::new(
-        parent.trace_id(),
-        SpanId::from(fastrand::u64(1..)),
-        parent.trace_flags().with_sampled(false),
-        false,
-        parent.trace_state().clone(),
-    );
-    OpenSpan::new(base.with_remote_span_context(child), false)
+fn without_sampled_flag(context: &SpanContext) -> SpanContext {
+    SpanContext::new(
+        context.trace_id(),
+        context.span_id(),
+        context.trace_flags().with_sampled(false),
+        context.is_remote(),
+        context.trace_state().clone(),
+    )
 }
 
 pub(crate) fn with_random_flag(context: SpanContext, random: bool) -> SpanContext {

@@ -24,7 +24,9 @@ impl Towline {
     #[must_use]
     pub fn grpc_server(&self) -> GrpcServerLayer {
         let spans = self.spans_by(scope::grpc_tracer(self.provider()));
-        server::TraceLayer::from_spans(spans).with_propagator(self.propagator())
+        server::TraceLayer::from_spans(spans)
+            .with_propagator(self.propagator())
+            .with_filters(self.filters().clone())
     }
 
     /// The layer for a client of gRPC, such as tonic's `Channel`; see [`client`] for what it does and for its options.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use towline_http::{client, server};
+use towline_http::{Filters, client, server};
 use towline_otlp::{Exporter, FlushError, ShutdownError, Stats};
 use towline_propagation::Propagator;
 use towline_sampler::{Control, Rate, Sampler};
 use towline_span::{SpanLayer, Spans};
 
+use crate::live::Teller;
 use crate::propagator::Format;
 use crate::{Config, StartError, TowlineBuilder, scope};
 
@@ -59,6 +60,8 @@ struct Shared {
     parts: Parts,
     propagator: Propagator,
     http: SdkTracer,
+    filters: Filters,
+    teller: Teller,
 }
 
 /// What tracing consists of.
@@ -160,11 +163,17 @@ impl Towline {
     pub(crate) fn new(parts: Parts) -> Self {
         let propagator = parts.format.propagator();
         let http = scope::http_tracer(&parts.provider);
+        let (filters, teller) = (Filters::default(), Teller::default());
+        if parts.role != Role::Passing {
+            teller.watch(parts.sampler.control(), &filters);
+        }
         Self {
             shared: Arc::new(Shared {
                 parts,
                 propagator,
                 http,
+                filters,
+                teller,
             }),
         }
     }
@@ -176,7 +185,9 @@ impl Towline {
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
         let spans = self.spans_by(self.shared.http.clone());
-        let layer = server::TraceLayer::from_spans(spans).with_propagator(self.propagator());
+        let layer = server::TraceLayer::from_spans(spans)
+            .with_propagator(self.propagator())
+            .with_filters(self.filters().clone());
         #[cfg(feature = "axum")]
         let layer = layer.with_axum();
         layer
@@ -248,12 +259,41 @@ impl Towline {
         &self.shared.parts.sampler
     }
 
-    /// The switch and the sampling rate, live: every layer obeys from the next request on.
+    /// The switch, the sampling rate and the limit on what remote callers ask for, live: every layer obeys from the next
+    /// request on. Each change is told by one INFO line, until [`shutdown`](Self::shutdown).
     ///
     /// Where tracing was off from the start there is no exporter to switch on.
+    ///
+    /// ```
+    /// use towline::otlp::Discard;
+    /// use towline::{Limit, Rate, Towline};
+    ///
+    /// let tracing = Towline::builder().with_transport(Discard::new()).build()?;
+    /// let control = tracing.control();
+    /// control.set_rate(Rate::per_million(10_000)?);
+    /// control.set_remote_limit(Some(Limit::per_second(100)));
+    /// control.set_enabled(false);
+    /// assert!(!tracing.is_enabled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn control(&self) -> &Control {
         self.sampler().control()
+    }
+
+    /// Which requests get no span, live: the set of all server layers that come from here, unless one is given a set of
+    /// its own. None at first. Each change is told by one INFO line.
+    ///
+    /// ```
+    /// use towline::{Filter, Towline};
+    ///
+    /// let tracing = Towline::off();
+    /// tracing.filters().set([Filter::path("/healthz"), Filter::path_prefix("/metrics")]);
+    /// assert_eq!(tracing.filters().get().len(), 2);
+    /// ```
+    #[must_use]
+    pub fn filters(&self) -> &Filters {
+        &self.shared.filters
     }
 
     /// Whether spans are recorded now.
@@ -361,6 +401,7 @@ impl Towline {
     }
 
     fn stop_recording(&self) {
+        self.shared.teller.end();
         if self.shared.parts.role != Role::Guest {
             self.control().set_enabled(false);
         }
@@ -380,6 +421,7 @@ impl fmt::Debug for Towline {
             .field("role", &self.shared.parts.role)
             .field("exporter", &self.exporter())
             .field("propagator", &self.shared.propagator)
+            .field("filters", &self.shared.filters)
             .finish_non_exhaustive()
     }
 }

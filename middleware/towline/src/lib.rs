@@ -92,6 +92,13 @@
 //! TLS means TLS or an error, never plaintext; a boolean that cannot be read is an error and not "no"; a rate out of range
 //! is an error; `host` without a port is gRPC, as `host:4317` is; the path of an `http://` URL is the path of the request.
 //!
+//! # While it serves
+//!
+//! [`Towline::control`] has the switch, the rate and the [limit](Control::set_remote_limit) on traces that remote callers
+//! ask for; [`Towline::filters`] has the requests that get no span, such as health checks. Both count from the next
+//! request on. How far a caller's trace context is believed is up to each server layer:
+//! [`with_trust_by`](http::server::TraceLayer::with_trust_by).
+//!
 //! # Environment
 //!
 //! These variables of the OpenTelemetry specification are read. An empty one counts as unset; one that makes no sense is
@@ -138,8 +145,8 @@
 //!
 //! # Log
 //!
-//! Through `tracing`, and never per request: one INFO when tracing starts that says what is on, and what the
-//! [exporter](otlp) has to say about a backend that is away or back. Off says nothing.
+//! Through `tracing`, and never per request: one INFO when tracing starts that says what is on, one for each change while
+//! it serves, one WARN for a layer whose tracer has nothing behind it, and what the [exporter](otlp) has to say about a backend that is away or back. Off says nothing.
 //!
 //! # Features
 //!
@@ -181,6 +188,7 @@ mod forwarding;
 mod grpc_layers;
 pub mod guide;
 mod handle;
+mod live;
 mod propagator;
 mod resource;
 mod scope;
@@ -200,9 +208,10 @@ pub use towline_propagation as propagation;
 pub use towline_sampler as sampler;
 pub use towline_span as span;
 
+pub use towline_http::{CallerContext, Filter, Filters, SampledFlag, Trust};
 pub use towline_otlp::{Endpoint, FlushError, ShutdownError, Stats};
 pub use towline_propagation::Propagator;
-pub use towline_sampler::{Control, Rate, Sampler};
+pub use towline_sampler::{Control, Limit, Limiter, Rate, Sampler};
 pub use towline_span::{SpanLayer, Spans};
 
 pub use self::builder::TowlineBuilder;

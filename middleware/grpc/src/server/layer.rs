@@ -4,23 +4,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Request};
-use opentelemetry::Context;
+use http::{HeaderName, Request};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use tower_layer::Layer;
-use towline_http::{Begin, RequestHead};
+use towline_http::trust::TrustPolicy;
+use towline_http::{Begin, Filters, RequestHead, Trust};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 use towline_span::{Describe, OpenSpan, Spans};
 
 use super::Trace;
+use super::received::Metadata;
 use crate::address;
 use crate::conventions::Conventions;
 use crate::method::{Method, Methods};
 use crate::options::{Capture, Options};
 use crate::record::{Recorder, Side};
 use crate::timeout::Deadline;
-use crate::trace_bin;
 
 /// Puts a server span around every gRPC call. See the [module documentation](super).
 pub struct TraceLayer<T> {
@@ -29,6 +29,8 @@ pub struct TraceLayer<T> {
     peer: FindPeer,
     timeout: Option<Duration>,
     grpc_trace_bin: bool,
+    trust: TrustPolicy,
+    filters: Filters,
 }
 
 type FindPeer = Arc<dyn Fn(RequestHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -62,6 +64,8 @@ impl<T> TraceLayer<T> {
             peer: Arc::new(address::peer_of_request),
             timeout: None,
             grpc_trace_bin: false,
+            trust: TrustPolicy::default(),
+            filters: Filters::default(),
         }
     }
 
@@ -143,10 +147,64 @@ impl<T> TraceLayer<T> {
         self
     }
 
-    /// Whether a caller has sent any context.
-    fn context_present(&self, headers: &HeaderMap) -> bool {
-        self.options.propagator.fields_present(headers)
-            || (self.grpc_trace_bin && headers.contains_key(trace_bin::GRPC_TRACE_BIN))
+    /// Sets how far callers' trace context is believed, the same for all of them. Default:
+    /// [`Trust::parent`]; see [`trust`](towline_http::trust).
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = TrustPolicy::fixed(trust);
+        self
+    }
+
+    /// Sets how far each caller's trace context is believed, by the head of its call.
+    ///
+    /// ```
+    /// # use opentelemetry::trace::TracerProvider;
+    /// # use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use towline_grpc::server::TraceLayer;
+    /// use towline_http::Trust;
+    ///
+    /// # let tracer = SdkTracerProvider::builder().build().tracer("greeter");
+    /// // What a layer before ours has left there for callers that it knows.
+    /// #[derive(Clone)]
+    /// struct Authenticated;
+    ///
+    /// let layer = TraceLayer::new(tracer).with_trust_by(|call| {
+    ///     let known = call.extensions.get::<Authenticated>().is_some();
+    ///     if known { Trust::parent() } else { Trust::link() }
+    /// });
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn with_trust_by<F>(mut self, trust: F) -> Self
+    where
+        F: Fn(RequestHead<'_>) -> Trust + Send + Sync + 'static,
+    {
+        self.trust = TrustPolicy::by(trust);
+        self
+    }
+
+    /// Sets which calls get no span, by their path `/package.Service/Method`. Default: none; see
+    /// [`filter`](towline_http::filter), and [`health_checks`](crate::health_checks) for those that
+    /// come every few seconds.
+    ///
+    /// ```
+    /// # use opentelemetry::trace::TracerProvider;
+    /// # use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use towline_grpc::server::TraceLayer;
+    /// use towline_http::{Filter, Filters};
+    ///
+    /// # let tracer = SdkTracerProvider::builder().build().tracer("greeter");
+    /// let skipped = Filters::new([
+    ///     towline_grpc::health_checks(),
+    ///     Filter::path("/hello.Greeter/Ping"),
+    /// ]);
+    /// let layer = TraceLayer::new(tracer).with_filters(skipped);
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn with_filters(mut self, filters: Filters) -> Self {
+        self.filters = filters;
+        self
     }
 
     fn options_mut(&mut self) -> &mut Options {
@@ -162,13 +220,17 @@ where
     type Record = Recorder;
 
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
-        if !self.spans.is_enabled() && !self.context_present(request.headers()) {
+        let skipped = self.filters.skips(RequestHead::from(&*request));
+        let metadata = Metadata {
+            propagator: &self.options.propagator,
+            grpc_trace_bin: self.grpc_trace_bin,
+        };
+        if (skipped || !self.spans.is_enabled()) && !metadata.is_present(request.headers()) {
             return None;
         }
-        let propagator = &self.options.propagator;
-        let mut extraction = propagator.extract(request.headers(), &Context::current());
-        if self.grpc_trace_bin {
-            trace_bin::fall_back(request.headers(), &mut extraction);
+        let caller = self.trust.receive(request, &metadata);
+        if skipped {
+            return Some((caller.pass(), Recorder::idle()));
         }
         let request = RequestHead::from(&*request);
         let description = Description {
@@ -176,12 +238,7 @@ where
             request,
             method: OnceCell::new(),
         };
-        let span = match extraction.parent {
-            Some(parent) => self
-                .spans
-                .start_remote(&extraction.base, parent, &description),
-            None => self.spans.start(&extraction.base, &description),
-        };
+        let span = caller.start(&self.spans, &description);
         let record = if span.is_recording() {
             let deadline = Deadline::new(request.headers, self.timeout);
             Recorder::new(
@@ -205,6 +262,8 @@ impl<T> Clone for TraceLayer<T> {
             peer: Arc::clone(&self.peer),
             timeout: self.timeout,
             grpc_trace_bin: self.grpc_trace_bin,
+            trust: self.trust.clone(),
+            filters: self.filters.clone(),
         }
     }
 }
@@ -224,6 +283,8 @@ impl<T: fmt::Debug> fmt::Debug for TraceLayer<T> {
             .field("options", &self.options)
             .field("timeout", &self.timeout)
             .field("grpc_trace_bin", &self.grpc_trace_bin)
+            .field("trust", &self.trust)
+            .field("filters", &self.filters)
             .finish_non_exhaustive()
     }
 }

@@ -122,10 +122,13 @@
 //! - Callers choose the path. As long as what is not served is answered UNIMPLEMENTED they cannot name
 //!   spans; where something else answers first, a check of credentials or a proxy, they can, unless the
 //!   methods are [listed](TraceLayer::with_methods).
+//! - Callers choose the trace context too: [`with_trust_by`](TraceLayer::with_trust_by) says whose is
+//!   believed. [`with_filters`](TraceLayer::with_filters) is for health checks.
 //! - [`with_grpc_trace_bin`](TraceLayer::with_grpc_trace_bin) is for callers that have nothing but
 //!   OpenCensus.
 
 mod layer;
+mod received;
 
 pub use self::layer::TraceLayer;
 pub use crate::record::Recorder;

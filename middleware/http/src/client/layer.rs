@@ -14,6 +14,7 @@ use towline_span::{OpenSpan, Spans};
 use super::Trace;
 use super::record::{Description, Recorder};
 use crate::attributes::AttributeOptions;
+use crate::filter::Filters;
 use crate::head::{RequestHead, ResponseHead};
 use crate::peer::PeerAddr;
 use crate::service::Begin;
@@ -33,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) attributes: AttributeOptions,
     pub(crate) template: Option<FindTemplate>,
     pub(crate) peer: FindPeer,
+    pub(crate) filters: Filters,
 }
 
 type FindPeer = Arc<dyn Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -111,6 +113,27 @@ impl<T> TraceLayer<T> {
         self
     }
 
+    /// Sets which requests get no span, such as those to a metadata service. Default: none; see
+    /// [`filter`](crate::filter). The context that is current is written into their headers all the
+    /// same.
+    ///
+    /// ```
+    /// # use opentelemetry::trace::TracerProvider;
+    /// # use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use towline_http::client::TraceLayer;
+    /// use towline_http::{Filter, Filters};
+    ///
+    /// # let tracer = SdkTracerProvider::builder().build().tracer("users");
+    /// let metadata = Filter::new(|request| request.uri.host() == Some("169.254.169.254"));
+    /// let layer = TraceLayer::new(tracer).with_filters(Filters::new([metadata]));
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn with_filters(mut self, filters: Filters) -> Self {
+        self.options_mut().filters = filters;
+        self
+    }
+
     /// Sets which methods are recorded by name, in place of the default: those of RFC 9110, `PATCH`
     /// and `QUERY`.
     #[must_use]
@@ -150,7 +173,7 @@ where
         let Self { spans, options } = self;
         let propagator = &options.propagator;
         let base = Context::current();
-        if !spans.is_enabled() {
+        if !spans.is_enabled() || options.filters.skips(RequestHead::from(&*request)) {
             propagator.inject(&base, request.headers_mut());
             return None;
         }
@@ -194,6 +217,7 @@ impl Default for Options {
             attributes: AttributeOptions::default(),
             template: None,
             peer: Arc::new(|response| Some(response.extensions.get::<PeerAddr>()?.0)),
+            filters: Filters::default(),
         }
     }
 }
@@ -204,6 +228,7 @@ impl fmt::Debug for Options {
             .field("propagator", &self.propagator)
             .field("attributes", &self.attributes)
             .field("template", &self.template.is_some())
+            .field("filters", &self.filters)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::uri::Scheme;
 use http::{Method, Request, Uri};
-use opentelemetry::Context;
 use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
 use towline_propagation::Propagator;
@@ -16,8 +15,10 @@ use super::record::{Description, Recorder};
 use super::route::DeferredRoute;
 use super::{PeerAddr, Trace};
 use crate::attributes::AttributeOptions;
+use crate::filter::Filters;
 use crate::head::RequestHead;
 use crate::service::Begin;
+use crate::trust::{Trust, TrustPolicy};
 
 /// Puts a server span around every HTTP request. See the [module documentation](super).
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) deferred_route: bool,
     pub(crate) target: Option<FindTarget>,
     pub(crate) peer: FindPeer,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) filters: Filters,
 }
 
 type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
@@ -131,6 +134,46 @@ impl<T> TraceLayer<T> {
         self
     }
 
+    /// Sets how far callers' trace context is believed, the same for all of them. Default:
+    /// [`Trust::parent`]; see [`trust`](crate::trust).
+    ///
+    /// ```
+    /// # use opentelemetry::trace::TracerProvider;
+    /// # use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use towline_http::Trust;
+    /// use towline_http::server::TraceLayer;
+    ///
+    /// # let tracer = SdkTracerProvider::builder().build().tracer("edge");
+    /// // A service that only strangers call.
+    /// let layer = TraceLayer::new(tracer).with_trust(Trust::link());
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.options_mut().trust = TrustPolicy::fixed(trust);
+        self
+    }
+
+    /// Sets how far each caller's trace context is believed, by the head of its request: its peer's
+    /// address, who it has authenticated as, a header. [`trust`](crate::trust) has examples.
+    ///
+    /// The function is called for every request that is not filtered out without a context.
+    #[must_use]
+    pub fn with_trust_by<F>(mut self, trust: F) -> Self
+    where
+        F: Fn(RequestHead<'_>) -> Trust + Send + Sync + 'static,
+    {
+        self.options_mut().trust = TrustPolicy::by(trust);
+        self
+    }
+
+    /// Sets which requests get no span. Default: none; see [`filter`](crate::filter).
+    #[must_use]
+    pub fn with_filters(mut self, filters: Filters) -> Self {
+        self.options_mut().filters = filters;
+        self
+    }
+
     /// Sets which methods are recorded by name, in place of the default: those of RFC 9110, `PATCH`
     /// and `QUERY`.
     #[must_use]
@@ -169,15 +212,16 @@ where
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
         let Self { spans, options } = self;
         let propagator = &options.propagator;
-        if !spans.is_enabled() && !propagator.fields_present(request.headers()) {
+        let skipped = options.skips(RequestHead::from(&*request));
+        if (skipped || !spans.is_enabled()) && !propagator.fields_present(request.headers()) {
             return None;
         }
-        let extraction = propagator.extract(request.headers(), &Context::current());
+        let caller = options.trust.receive(request, propagator);
+        if skipped {
+            return Some((caller.pass(), Recorder::new(request.method())));
+        }
         let description = Description::new(options, request);
-        let span = match extraction.parent {
-            Some(parent) => spans.start_remote(&extraction.base, parent, &description),
-            None => spans.start(&extraction.base, &description),
-        };
+        let span = caller.start(spans, &description);
         let routed = description.is_routed();
         let mut record = Recorder::new(request.method());
         if options.deferred_route && span.is_recording() && !routed {
@@ -220,6 +264,16 @@ impl<S, T> Layer<S> for TraceLayer<T> {
 
 // === impl Options ===
 
+impl Options {
+    /// Whether a request gets no span, by the target that the caller asked for.
+    fn skips(&self, mut request: RequestHead<'_>) -> bool {
+        if let Some(target) = self.target.and_then(|target| target(&request)) {
+            request.uri = target;
+        }
+        self.filters.skips(request)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -230,6 +284,8 @@ impl Default for Options {
             deferred_route: false,
             target: None,
             peer: Arc::new(|request| Some(request.extensions.get::<PeerAddr>()?.0)),
+            trust: TrustPolicy::default(),
+            filters: Filters::default(),
         }
     }
 }
@@ -242,6 +298,8 @@ impl fmt::Debug for Options {
             .field("scheme", &self.scheme)
             .field("route", &self.route.is_some())
             .field("deferred_route", &self.deferred_route)
+            .field("trust", &self.trust)
+            .field("filters", &self.filters)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,9 @@
 //! What [`TraceLayer`] does to a request, in order:
 //!
 //! 1. It reads the caller's trace context from the headers: exactly one well-formed `traceparent`,
-//!    `tracestate`, `baggage`. What is malformed counts as absent.
+//!    `tracestate`, `baggage`. What is malformed counts as absent, and so does what is
+//!    [not believed](crate::trust). A request that is [filtered out](crate::filter) goes on from here
+//!    without a span.
 //! 2. It starts a span of kind *server* under that context, or under the one that is current, or as
 //!    a root. If nobody will keep the span only its context is made, in one allocation.
 //! 3. It calls the inner service with the span's context current, and keeps it current in every poll
@@ -143,6 +145,14 @@
 //! While the [`Control`](towline_sampler::Control) of the layer's sampler is off a request without
 //! trace context passes with a branch and nothing else. One that carries trace context has it
 //! attached, unchanged, so that the clients behind this service still pass it on.
+//!
+//! # Strangers
+//!
+//! A caller's context is believed unless the layer is told otherwise: it can put its requests into any
+//! trace, and have all of them recorded. On a port that strangers reach,
+//! [`with_trust_by`](TraceLayer::with_trust_by) says who is believed, and
+//! [`Control::set_remote_limit`](towline_sampler::Control::set_remote_limit) how much they get; see
+//! [`trust`](crate::trust).
 //!
 //! # Where to put the layer
 //!

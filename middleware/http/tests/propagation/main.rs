@@ -17,12 +17,14 @@ use towline_test_support::{Caller, TestTracing};
 
 mod baggage;
 mod custom;
+mod filtered;
 mod incoming;
 mod outgoing;
 mod passing_on;
 mod random_flag;
 mod switched_off;
 mod through;
+mod trust;
 
 /// What an inner service sees: the headers that reach it, and the context that is current.
 struct Inside {

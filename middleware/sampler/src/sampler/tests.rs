@@ -3,6 +3,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limit::Limit;
 use crate::rate::Rate;
 
 fn parent(remote: bool, sampled: bool) -> SpanContext {
@@ -198,4 +199,273 @@ proptest! {
         prop_assert_eq!(predecision == Predecision::Yes, decision == SamplingDecision::RecordAndSample);
         prop_assert_ne!(predecision, Predecision::Ask);
     }
+}
+
+// The limit on what remote callers ask for.
+
+/// A sampler under a limit whose clock stands still.
+fn limited(rate: Rate, limit: Limit) -> Sampler {
+    let control = Control::with_clock(rate, || std::time::Duration::ZERO);
+    control.set_remote_limit(Some(limit));
+    Sampler::new(control)
+}
+
+fn caller(trace_id: u128, remote: bool, sampled: bool) -> SpanContext {
+    let flags = TraceFlags::default().with_sampled(sampled);
+    let state = TraceState::from_key_value([("vendor", "kept")]).unwrap();
+    SpanContext::new(
+        TraceId::from(trace_id),
+        SpanId::from(1),
+        flags,
+        remote,
+        state,
+    )
+}
+
+#[test]
+fn above_the_limit_the_rate_decides_about_what_remote_callers_ask_for() {
+    // Ids above the threshold are sampled.
+    let half = Rate::per_million(500_000).unwrap();
+    let (high, low) = (1 << 55, 1);
+    let sampler = limited(half, Limit::per_second(2));
+    assert_decision(&sampler, caller(low, true, true), true);
+    // It is the same trace, and has been answered.
+    assert_decision(&sampler, caller(low, true, true), true);
+    assert_decision(&sampler, caller(low + 1, true, true), true);
+    for n in 2..50 {
+        assert_decision(&sampler, caller(low + n, true, true), false);
+        assert_decision(&sampler, caller(high + n, true, true), true);
+    }
+    sampler.control().set_remote_limit(None);
+    assert_decision(&sampler, caller(low + 2, true, true), true);
+}
+
+#[test]
+fn the_limit_is_for_remote_sampled_parents_alone() {
+    let sampler = limited(Rate::NEVER, Limit::per_second(0));
+    assert_decision(&sampler, caller(1, true, true), false);
+    assert_decision(&sampler, caller(1, false, true), true);
+    assert_decision(&sampler, caller(1, true, false), false);
+    let always = sampler.with_remote_parent_not_sampled(Branch::Record);
+    assert_decision(&always, caller(1, true, false), true);
+    // What the others ask for takes no token.
+    let sampler = limited(Rate::NEVER, Limit::per_second(1));
+    for n in 2..100 {
+        assert_decision(&sampler, caller(n, false, true), true);
+        assert_decision(&sampler, caller(n, true, false), false);
+    }
+    assert_decision(&sampler, caller(100, true, true), true);
+}
+
+#[test]
+fn a_settled_decision_is_not_made_again() {
+    let sampler = limited(Rate::NEVER, Limit::per_second(1));
+    let decided = |n| sampler.decide(&caller(n, true, true)).unwrap();
+    let yes = decided(1);
+    assert_eq!(yes.predecision(), Predecision::Yes);
+    assert_eq!(decided(2).predecision(), Predecision::No);
+    // Whatever has become of the limit since.
+    sampler
+        .control()
+        .set_remote_limit(Some(Limit::per_second(0)));
+    let base = |n| Context::new().with_remote_span_context(caller(n, true, true));
+    let asked = |cx: &Context| {
+        let id = cx.span().span_context().trace_id();
+        sampler
+            .should_sample(Some(cx), id, "", &SpanKind::Server, &[], &[])
+            .decision
+    };
+    for _ in 0..1_000 {
+        let settled = yes.settle(&base(1)).unwrap();
+        assert_eq!(asked(&settled), SamplingDecision::RecordAndSample);
+        // It stands for the children of that span and of no other.
+        let other = settled.with_remote_span_context(caller(3, true, true));
+        assert_eq!(asked(&other), SamplingDecision::Drop);
+    }
+    sampler.control().set_enabled(false);
+    assert_eq!(
+        asked(&yes.settle(&base(1)).unwrap()),
+        SamplingDecision::Drop
+    );
+}
+
+#[test]
+fn what_would_be_decided_the_same_again_needs_no_settling() {
+    let sampler = Sampler::new(Control::new(Rate::ALWAYS));
+    for (remote, sampled) in [(true, true), (true, false), (false, true), (false, false)] {
+        let parent = caller(1, remote, sampled);
+        let base = Context::new().with_remote_span_context(parent.clone());
+        assert!(sampler.decide(&parent).unwrap().settle(&base).is_none());
+        let by_rate = sampler.decide_by_rate(&parent).unwrap();
+        assert_eq!(by_rate.predecision(), Predecision::Yes);
+        assert!(by_rate.settle(&base).is_some());
+    }
+    let root = sampler.decide(&SpanContext::NONE).unwrap();
+    assert!(root.settle(&Context::new()).is_none());
+}
+
+#[test]
+fn by_the_rate_a_parents_flag_does_not_count() {
+    for (rate, expected) in [
+        (Rate::NEVER, Predecision::No),
+        (Rate::ALWAYS, Predecision::Yes),
+    ] {
+        let sampler = Sampler::new(Control::new(rate));
+        for sampled in [true, false] {
+            let decided = sampler.decide_by_rate(&caller(1, true, sampled)).unwrap();
+            assert_eq!(decided.predecision(), expected);
+        }
+        let root = sampler.decide_by_rate(&SpanContext::NONE).unwrap();
+        assert_eq!(root.predecision(), Predecision::Ask);
+        sampler.control().set_enabled(false);
+        assert!(sampler.decide_by_rate(&caller(1, true, true)).is_none());
+    }
+}
+
+// The probability in `tracestate`.
+
+fn with_entry(trace_id: u128, sampled: bool, entry: &str) -> SpanContext {
+    let state = TraceState::from_key_value([("a", "1"), ("ot", entry)]).unwrap();
+    let flags = TraceFlags::default().with_sampled(sampled);
+    SpanContext::new(TraceId::from(trace_id), SpanId::from(1), flags, true, state)
+}
+
+/// Randomness of the trace ids below: just below a half, and a half.
+const BELOW: u128 = (1 << 100) | ((1 << 55) - 1);
+const HALF: u128 = (1 << 100) | (1 << 55);
+
+#[test]
+fn a_root_is_decided_by_its_randomness_and_told_its_threshold() {
+    let control = Control::new(Rate::per_million(500_000).unwrap());
+    let sampler = Sampler::new(control).with_probability_tracestate(true);
+    let root = |trace_id: u128, entry: Option<&str>| {
+        // No span, but a list to begin with.
+        let state = entry.map(|entry| TraceState::from_key_value([("ot", entry)]).unwrap());
+        let none = SpanContext::new(
+            TraceId::INVALID,
+            SpanId::INVALID,
+            TraceFlags::default(),
+            false,
+            state.unwrap_or_default(),
+        );
+        let cx = Context::new().with_remote_span_context(none);
+        let id = TraceId::from(trace_id);
+        let result = sampler.should_sample(Some(&cx), id, "", &SpanKind::Server, &[], &[]);
+        let sampled = result.decision == SamplingDecision::RecordAndSample;
+        (sampled, result.trace_state.header())
+    };
+    let (low, high) = ("rv:7fffffffffffff", "rv:80000000000000");
+    for (trace_id, entry, expected) in [
+        (HALF, None, (true, "ot=th:8".to_owned())),
+        (BELOW, None, (false, String::new())),
+        (BELOW, Some(high), (true, format!("ot={high};th:8"))),
+        (HALF, Some(low), (false, format!("ot={low}"))),
+        (HALF, Some("th:c"), (true, "ot=th:8".to_owned())),
+        (BELOW, Some("th:0"), (false, String::new())),
+    ] {
+        assert_eq!(root(trace_id, entry), expected, "{trace_id:x} {entry:?}");
+    }
+}
+
+#[test]
+fn a_kept_decision_keeps_a_threshold_that_fits_it() {
+    let sampler = Sampler::new(Control::new(Rate::NEVER)).with_probability_tracestate(true);
+    for (trace_id, sampled, entry, expected) in [
+        (HALF, true, "th:8", "a=1,ot=th:8"),
+        (
+            HALF,
+            true,
+            "th:0;rv:80000000000000",
+            "a=1,ot=th:0;rv:80000000000000",
+        ),
+        (HALF, true, "p:1", "a=1,ot=p:1"),
+        // Sampled, but not by that.
+        (BELOW, true, "th:8", "a=1"),
+        (
+            HALF,
+            true,
+            "th:8;rv:7fffffffffffff",
+            "ot=rv:7fffffffffffff,a=1",
+        ),
+        (HALF, true, "th:nonsense;p:1", "ot=p:1,a=1"),
+        // Not sampled, and that is why.
+        (BELOW, false, "th:8", "a=1,ot=th:8"),
+        // Not sampled, but it should have been.
+        (HALF, false, "th:8;p:1", "ot=p:1,a=1"),
+    ] {
+        let parent = with_entry(trace_id, sampled, entry);
+        let result = sample(&sampler, parent.clone());
+        let kept = result.decision == SamplingDecision::RecordAndSample;
+        assert_eq!(kept, sampled);
+        assert_eq!(result.trace_state.header(), expected, "{entry}");
+        if !sampled {
+            let unsampled = sampler.unsampled_trace_state(&parent);
+            assert_eq!(unsampled.header(), expected, "{entry}");
+        }
+        // Off by default.
+        let plain = sample(&Sampler::default(), parent.clone());
+        assert_eq!(&plain.trace_state, parent.trace_state());
+        let unsampled = Sampler::default().unsampled_trace_state(&parent);
+        assert_eq!(&unsampled, parent.trace_state());
+    }
+}
+
+#[test]
+fn a_decision_against_the_parent_has_no_threshold() {
+    let told = |sampler: Sampler| sampler.with_probability_tracestate(true);
+    let control = || Control::new(Rate::ALWAYS);
+    let drops = told(Sampler::new(control()).with_remote_parent_sampled(Branch::Drop));
+    let parent = with_entry(HALF, true, "th:8;p:1");
+    assert_eq!(
+        sample(&drops, parent.clone()).trace_state.header(),
+        "ot=p:1,a=1"
+    );
+    assert_eq!(drops.unsampled_trace_state(&parent).header(), "ot=p:1,a=1");
+    let records = told(Sampler::new(control()).with_remote_parent_not_sampled(Branch::Record));
+    let parent = with_entry(BELOW, false, "th:8;p:1");
+    assert_eq!(sample(&records, parent).trace_state.header(), "ot=p:1,a=1");
+}
+
+#[test]
+fn under_a_parent_too_the_rate_says_what_it_has_sampled_with() {
+    let quarter = Rate::per_million(250_000).unwrap();
+    let sampler = Sampler::new(Control::new(quarter))
+        .with_remote_parent_sampled(Branch::Rate)
+        .with_probability_tracestate(true);
+    let reached = with_entry(u128::MAX, true, "th:8");
+    assert_eq!(
+        sample(&sampler, reached).trace_state.header(),
+        "ot=th:c,a=1"
+    );
+    let not = with_entry(HALF, true, "th:8");
+    let result = sample(&sampler, not);
+    assert_eq!(result.decision, SamplingDecision::Drop);
+    assert_eq!(result.trace_state.header(), "a=1");
+    // By `rv`, where there is one.
+    let reached = with_entry(HALF, true, "rv:ffffffffffffff");
+    let header = "ot=rv:ffffffffffffff;th:c,a=1";
+    assert_eq!(sample(&sampler, reached).trace_state.header(), header);
+}
+
+#[test]
+fn above_the_limit_the_threshold_is_the_rates() {
+    let control = Control::with_clock(Rate::ALWAYS, || std::time::Duration::ZERO);
+    control.set_remote_limit(Some(Limit::per_second(1)));
+    let sampler = Sampler::new(control.clone()).with_probability_tracestate(true);
+    let first = with_entry(HALF, true, "th:8");
+    assert_eq!(sample(&sampler, first).trace_state.header(), "a=1,ot=th:8");
+    let second = with_entry(HALF + 1, true, "th:8");
+    assert_eq!(sample(&sampler, second).trace_state.header(), "ot=th:0,a=1");
+    control.set_rate(Rate::NEVER);
+    let third = with_entry(HALF + 2, true, "th:8");
+    assert_eq!(sample(&sampler, third).trace_state.header(), "a=1");
+}
+
+#[test]
+fn off_leaves_a_callers_list_alone() {
+    let control = Control::new(Rate::ALWAYS);
+    control.set_enabled(false);
+    let sampler = Sampler::new(control).with_probability_tracestate(true);
+    let parent = with_entry(BELOW, true, "th:8");
+    assert_eq!(sample(&sampler, parent).trace_state.header(), "a=1,ot=th:8");
 }
