@@ -67,6 +67,7 @@
 
 pub mod attributes;
 pub mod client;
+pub mod extras;
 pub mod server;
 
 #[cfg(feature = "axum")]
@@ -85,13 +86,14 @@ mod head;
 mod peer;
 mod service;
 
-pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
+pub use self::attributes::DEFAULT_VALUE_LIMIT_BYTES;
 pub use self::body::ResponseBody;
 pub use self::exchange::{Record, Rest};
 pub use self::future::ResponseFuture;
 pub use self::head::{RequestHead, ResponseHead};
 pub use self::peer::PeerAddr;
 pub use self::service::{Begin, Trace};
+pub use towline_span::redact::DEFAULT_REDACTED_QUERY_KEYS;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

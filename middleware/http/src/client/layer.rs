@@ -14,6 +14,7 @@ use towline_span::{OpenSpan, Spans};
 use super::Trace;
 use super::record::{Description, Recorder};
 use crate::attributes::AttributeOptions;
+use crate::extras::{ClassifyResponse, Extras, extras_options};
 use crate::head::{RequestHead, ResponseHead};
 use crate::peer::PeerAddr;
 use crate::service::Begin;
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) attributes: AttributeOptions,
     pub(crate) template: Option<FindTemplate>,
     pub(crate) peer: FindPeer,
+    pub(crate) extras: Extras,
+    pub(crate) classify: Option<ClassifyResponse>,
 }
 
 type FindPeer = Arc<dyn Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -134,10 +137,12 @@ impl<T> TraceLayer<T> {
     /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
     #[must_use]
     pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
-        self.options_mut().attributes.value_limit_bytes = bytes;
+        self.options_mut().attributes.redaction.value_limit_bytes = bytes;
         self
     }
 }
+
+extras_options! {}
 
 impl<T> Begin for TraceLayer<T>
 where
@@ -157,7 +162,8 @@ where
         let span = spans.start(&base, &Description::new(options, request));
         propagator.inject(span.context(), request.headers_mut());
         let options = span.is_recording().then(|| Arc::clone(options));
-        let record = Recorder::new(request.method(), options);
+        let mut record = Recorder::new(request.method(), options);
+        record.begin(&span, RequestHead::from(&*request));
         Some((span, record))
     }
 }
@@ -194,6 +200,8 @@ impl Default for Options {
             attributes: AttributeOptions::default(),
             template: None,
             peer: Arc::new(|response| Some(response.extensions.get::<PeerAddr>()?.0)),
+            extras: Extras::default(),
+            classify: None,
         }
     }
 }

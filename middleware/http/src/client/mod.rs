@@ -114,13 +114,19 @@
 
 mod layer;
 mod record;
+mod resend;
 
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod reqwest;
 
+#[cfg(feature = "retry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retry")))]
+pub mod retry;
+
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
+pub use self::resend::ResendCount;
 
 /// The service of [`TraceLayer`].
 pub type Trace<S, T> = crate::Trace<S, TraceLayer<T>>;

@@ -150,10 +150,13 @@
 //! too, so that the response it makes is part of the span. Inside a tower-http `TraceLayer` the two
 //! spans are strangers unless there is no remote parent.
 
+mod forwarded;
 mod layer;
+mod options;
 mod record;
 mod route;
 
+pub use self::forwarded::{ForwardedHeaders, ParseNetworkError, TrustedProxies};
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
 pub use self::route::DeferredRoute;
