@@ -57,11 +57,13 @@
 //! | `axum` | the module `axum`: the route and the peer's address from what axum knows |
 //! | `hyper-util` | the peer's address from what hyper-util's clients know |
 //! | `reqwest` | the module `client::reqwest`: the client layer over a `reqwest::Client` |
+//! | `retry` | the module `client::retry`: attempts of `tower::retry` that say which they are |
 //!
 //! # Building on it
 //!
 //! [`Trace`], [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any layer
-//! that says how it [begins](Begin) and what it [records](Record); the gRPC layers are made of them.
+//! that says how it [begins](Begin) and what it [records](Record); the gRPC layers are made of them, and
+//! of [`extras`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

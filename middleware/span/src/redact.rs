@@ -103,7 +103,7 @@ impl QueryKeys {
             Cow::Borrowed(key)
         };
         (self.defaults && DEFAULT_REDACTED_QUERY_KEYS.contains(&&*key))
-            || self.others.iter().any(|other| *other == key)
+            || self.others.contains(&key)
     }
 }
 

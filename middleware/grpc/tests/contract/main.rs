@@ -28,6 +28,7 @@ use towline_test_support::{
 mod attributes;
 mod context;
 mod endings;
+mod extras;
 
 type Answer = Result<Response<ScriptedBody>, BoxError>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
