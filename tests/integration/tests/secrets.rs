@@ -1,7 +1,10 @@
 //! No secret that a request, a response or an error carries is in any byte that is exported, whatever is
 //! asked for short of the one option that says so.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics")]
 
 use std::error::Error;
 use std::fmt;
