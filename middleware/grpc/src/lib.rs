@@ -53,6 +53,7 @@ mod address;
 mod code;
 mod conventions;
 mod error;
+mod extras;
 mod health;
 mod method;
 mod options;

@@ -1,15 +1,18 @@
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt;
-use towline_http::{Record, ResponseHead, Rest};
-use towline_span::{Failure, OpenSpan, Outcome};
+use towline_http::extras::Running;
+use towline_http::{Record, RequestHead, ResponseHead, Rest};
+use towline_span::redact::{self, QueryKeys};
+use towline_span::{Failure, MAX_DESCRIPTION_BYTES, OpenSpan, Outcome, truncate};
 
 use crate::address;
 use crate::code::Code;
 use crate::error::status_of;
+use crate::extras::classified;
 use crate::method::Method;
 use crate::options::Options;
 use crate::status::Status;
@@ -17,7 +20,11 @@ use crate::timeout::Deadline;
 
 /// Records one call as the RPC semantic conventions want it.
 #[derive(Debug)]
-pub struct Recorder(Option<Box<Call>>);
+pub struct Recorder {
+    call: Option<Box<Call>>,
+    /// Where the caller is told of the trace.
+    telling: Option<Arc<Options>>,
+}
 
 /// What is learnt of a call that is recorded.
 #[derive(Debug)]
@@ -26,6 +33,7 @@ struct Call {
     method: Method,
     options: Arc<Options>,
     deadline: Deadline,
+    running: Option<Box<Running>>,
     answer: Answer,
 }
 
@@ -38,7 +46,6 @@ struct Answer {
     status: Option<Status>,
     /// Of the connection that a client has called on.
     peer: Option<SocketAddr>,
-    metadata: Vec<KeyValue>,
 }
 
 /// Which end of the call this is.
@@ -53,7 +60,10 @@ pub(crate) enum Side {
 impl Recorder {
     /// For a call that nobody records.
     pub(crate) const fn idle() -> Self {
-        Self(None)
+        Self {
+            call: None,
+            telling: None,
+        }
     }
 
     pub(crate) fn new(
@@ -62,41 +72,76 @@ impl Recorder {
         options: &Arc<Options>,
         deadline: Deadline,
     ) -> Self {
-        Self(Some(Box::new(Call {
-            side,
-            method,
-            options: Arc::clone(options),
-            deadline,
-            answer: Answer::default(),
-        })))
+        Self {
+            call: Some(Box::new(Call {
+                side,
+                method,
+                options: Arc::clone(options),
+                deadline,
+                running: None,
+                answer: Answer::default(),
+            })),
+            telling: None,
+        }
+    }
+
+    /// Tells the caller of the trace, if that was asked for.
+    pub(crate) fn telling(
+        mut self,
+        span: &OpenSpan,
+        enabled: bool,
+        options: &Arc<Options>,
+    ) -> Self {
+        let told = &options.trace_id;
+        if !told.is_empty() && (span.is_recording() || (told.unsampled && enabled)) {
+            self.telling = Some(Arc::clone(options));
+        }
+        self
+    }
+
+    /// The span has begun.
+    pub(crate) fn begin(&mut self, span: &OpenSpan, request: RequestHead<'_>) {
+        if let Some(call) = &mut self.call {
+            let Options {
+                extras, redaction, ..
+            } = &*call.options;
+            call.running = extras.begin(span, request, redaction);
+        }
     }
 }
 
 impl Record for Recorder {
+    fn annotate(&mut self, span: &OpenSpan, headers: &mut HeaderMap) {
+        if let Some(options) = &self.telling {
+            let span = span.context().span();
+            options.trace_id.write(span.span_context(), headers);
+        }
+    }
+
     fn head(&mut self, head: ResponseHead<'_>) -> Rest {
-        match &mut self.0 {
+        match &mut self.call {
             Some(call) => call.head(head),
             None => Rest::Body,
         }
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(call) = &mut self.0 {
+        if let Some(call) = &mut self.call {
             call.answer.status = Status::from_headers(trailers);
-            call.options
-                .response_metadata
-                .extend(&mut call.answer.metadata, trailers);
+            if let Some(running) = &mut call.running {
+                running.trailers(&call.options.extras, trailers, &call.options.redaction);
+            }
         }
     }
 
     fn error<E: 'static>(&mut self, error: &E) {
-        if let Some(call) = &mut self.0 {
+        if let Some(call) = &mut self.call {
             call.answer.status = Some(status_of(error));
         }
     }
 
     fn end(&mut self, outcome: Outcome, span: &mut OpenSpan) {
-        if let Some(call) = self.0.take() {
+        if let Some(call) = self.call.take() {
             call.end(outcome, span);
         }
     }
@@ -111,9 +156,9 @@ impl Call {
         if self.side == Side::Client {
             answer.peer = address::peer_of_response(head);
         }
-        self.options
-            .response_metadata
-            .extend(&mut answer.metadata, head.headers);
+        if let Some(running) = &mut self.running {
+            running.head(&self.options.extras, head, &self.options.redaction);
+        }
         match Status::from_headers(head.headers) {
             // Trailers-only. What is OK may have messages behind it all the same, if the server is
             // not careful, and clients read them.
@@ -135,16 +180,23 @@ impl Call {
             side,
             method,
             options,
+            running,
             answer,
             ..
         } = self;
+        let redaction = &options.redaction;
         let code = status.code;
         let failed = match side {
             Side::Server => code.is_server_error(),
             Side::Client => code != Code::Ok,
         };
-        let failure = (failed && outcome != Outcome::Panicked)
-            .then(|| Failure::new(code.as_str()).with_description(status.message));
+        let failure = failed.then(|| {
+            let message = without_secrets(status.message, &redaction.query_keys);
+            Failure::new(code.as_str()).with_description(message)
+        });
+        let failure = classified(options.classify.as_ref(), code, failure)
+            .filter(|_| outcome != Outcome::Panicked);
+        let renamed = running.as_ref().is_some_and(|running| running.is_renamed());
 
         {
             let current = span.context().span();
@@ -153,7 +205,7 @@ impl Call {
             // What was known at the start is recorded already.
             if method.is_known().is_none() {
                 let known = method.was_known(code);
-                if !known {
+                if !known && !renamed {
                     current.update_name(method.span_name(known));
                 }
                 options.conventions.method(&method, known, &mut set);
@@ -162,7 +214,9 @@ impl Call {
                 address::peer(peer, &mut set);
             }
         }
-        span.end(outcome, failure, answer.metadata);
+        let captured = running
+            .map(|running| running.end(&options.extras, outcome, failure.as_ref(), redaction));
+        span.end(outcome, failure, captured.into_iter().flatten());
     }
 
     /// How the call went, with or without a word from the other side.
@@ -182,5 +236,13 @@ impl Call {
             Outcome::Completed if answer.promised => Code::Ok,
             _ => answer.http_status.map_or(Code::Unknown, Code::from_http),
         })
+    }
+}
+
+/// The message of a status, which is bounded already, without what a user calls secret in its URLs.
+fn without_secrets(message: String, keys: &QueryKeys) -> String {
+    match redact::text(&message, keys) {
+        Cow::Owned(clean) => truncate(&clean, MAX_DESCRIPTION_BYTES).to_owned(),
+        Cow::Borrowed(_) => message,
     }
 }

@@ -1,6 +1,7 @@
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
-use towline_span::{MAX_DESCRIPTION_BYTES, truncate};
+use towline_span::MAX_DESCRIPTION_BYTES;
+use towline_span::redact::{self, QueryKeys};
 
 use crate::code::Code;
 
@@ -33,12 +34,13 @@ impl Status {
     }
 }
 
-/// A percent-encoded message, cut before and after decoding.
+/// A percent-encoded message, cut before and after decoding, without what is secret in its URLs.
 fn decoded(message: &[u8]) -> String {
     // A byte takes three at the most.
-    let message = message.get(..3 * MAX_DESCRIPTION_BYTES).unwrap_or(message);
+    let seen = 3 * (MAX_DESCRIPTION_BYTES + redact::LOOKAHEAD_BYTES);
+    let message = message.get(..seen).unwrap_or(message);
     let message = percent_decode(message).decode_utf8_lossy();
-    truncate(&message, MAX_DESCRIPTION_BYTES).to_owned()
+    redact::bounded(&message, &QueryKeys::new(), MAX_DESCRIPTION_BYTES)
 }
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -69,6 +71,16 @@ mod tests {
             (
                 &[("grpc-status", b"5"), ("grpc-message", b"no%20user")],
                 Some((Code::NotFound, "no user")),
+            ),
+            (
+                &[
+                    ("grpc-status", b"14"),
+                    ("grpc-message", b"http://me:pass%40host/%3fsig=abc"),
+                ],
+                Some((
+                    Code::Unavailable,
+                    "http://REDACTED:REDACTED@host/?sig=REDACTED",
+                )),
             ),
             (
                 &[("grpc-status", b"5"), ("grpc-message", b"%zz%")],

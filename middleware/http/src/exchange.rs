@@ -5,10 +5,15 @@ use crate::head::ResponseHead;
 
 /// What is recorded of one exchange as it goes by; one implementation for each protocol and side.
 ///
-/// The methods are called in the order of the exchange, each only while its span is recorded:
+/// The methods are called in the order of the exchange, each but the first only while its span is
+/// recorded: [`annotate`](Self::annotate),
 /// [`head`](Self::head), [`trailers`](Self::trailers) and [`error`](Self::error) as far as the
 /// exchange gets, and in the end [`end`](Self::end), once, whatever became of it.
 pub trait Record {
+    /// The response has begun, and its headers can still be added to. Called before anything else,
+    /// and alone of all methods for a span that is not recorded as well. Adds nothing by default.
+    fn annotate(&mut self, _span: &OpenSpan, _headers: &mut HeaderMap) {}
+
     /// The response has begun. Says whether the exchange ends here or with the body.
     fn head(&mut self, head: ResponseHead<'_>) -> Rest;
 
@@ -57,6 +62,10 @@ impl<R: Record> Exchange<R> {
 
     pub(crate) fn enter<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.span.enter(work)
+    }
+
+    pub(crate) fn annotate(&mut self, headers: &mut HeaderMap) {
+        self.record.annotate(&self.span, headers);
     }
 
     pub(crate) fn head(&mut self, head: ResponseHead<'_>) -> Rest {

@@ -57,6 +57,7 @@
 //! | `axum` | the module `axum`: the route and the peer's address from what axum knows |
 //! | `hyper-util` | the peer's address from what hyper-util's clients know |
 //! | `reqwest` | the module `client::reqwest`: the client layer over a `reqwest::Client` |
+//! | `retry` | the module `client::retry`: attempts of `tower::retry` that say which they are |
 //!
 //! # What is recorded at all, and for whom
 //!
@@ -66,12 +67,14 @@
 //! # Building on it
 //!
 //! [`Trace`], [`ResponseFuture`] and [`ResponseBody`] carry a span through an exchange for any layer
-//! that says how it [begins](Begin) and what it [records](Record); the gRPC layers are made of them.
+//! that says how it [begins](Begin) and what it [records](Record); the gRPC layers are made of them, and
+//! of [`extras`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod attributes;
 pub mod client;
+pub mod extras;
 pub mod filter;
 pub mod server;
 pub mod trust;
@@ -92,7 +95,7 @@ mod head;
 mod peer;
 mod service;
 
-pub use self::attributes::{DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES};
+pub use self::attributes::DEFAULT_VALUE_LIMIT_BYTES;
 pub use self::body::ResponseBody;
 pub use self::exchange::{Record, Rest};
 pub use self::filter::{Filter, Filters};
@@ -101,6 +104,7 @@ pub use self::head::{RequestHead, ResponseHead};
 pub use self::peer::PeerAddr;
 pub use self::service::{Begin, Trace};
 pub use self::trust::{CallerContext, SampledFlag, Trust};
+pub use towline_span::redact::DEFAULT_REDACTED_QUERY_KEYS;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -61,6 +61,7 @@
 //! [`carry`] takes the current context across tasks, threads and buffers.
 
 pub mod carry;
+pub mod redact;
 
 mod call;
 mod classify;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use opentelemetry::KeyValue;
 
-use crate::text::truncate;
+use crate::redact::{self, QueryKeys};
 
 /// How the work inside a span came to its end.
 ///
@@ -86,11 +86,16 @@ impl Failure {
 
     /// A failure from an error value: the type by [`Failure::of_type`], the description from the
     /// error's text, cut at [`MAX_DESCRIPTION_BYTES`].
+    ///
+    /// What is secret in the URLs of the text is [redacted](redact::text).
     pub fn from_error<E: fmt::Display + ?Sized>(error: &E) -> Self {
-        let mut text = Bounded(String::new());
-        // The only error is our own, when the text is full.
-        let _ = fmt::write(&mut text, format_args!("{error}"));
-        Self::of_type::<E>().with_description(text.0)
+        Self::from_error_without(error, &QueryKeys::new())
+    }
+
+    /// [`from_error`](Self::from_error) with other secret query keys.
+    pub fn from_error_without<E: fmt::Display + ?Sized>(error: &E, keys: &QueryKeys) -> Self {
+        let text = redact::bounded_display(error, keys, MAX_DESCRIPTION_BYTES);
+        Self::of_type::<E>().with_description(text)
     }
 
     /// A failure named after a Rust type.
@@ -136,21 +141,6 @@ impl Failure {
     };
 }
 
-/// A string that stops growing at [`MAX_DESCRIPTION_BYTES`].
-struct Bounded(String);
-
-impl fmt::Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = MAX_DESCRIPTION_BYTES.saturating_sub(self.0.len());
-        let kept = truncate(text, room);
-        self.0.push_str(kept);
-        if kept.len() < text.len() {
-            return Err(fmt::Error);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +159,17 @@ mod tests {
         let failure = Failure::from_error(&error);
         assert_eq!(failure.error_type(), "_OTHER");
         assert_eq!(failure.description(), "late");
+    }
+
+    #[test]
+    fn urls_in_the_text_are_without_their_secrets() {
+        let text = "no route to http://me:pass@db.example/?sig=abc&token=def";
+        let failure = Failure::from_error(text);
+        let clean = "no route to http://REDACTED:REDACTED@db.example/?sig=REDACTED&token=def";
+        assert_eq!(failure.description(), clean);
+        let failure = Failure::from_error_without(text, &QueryKeys::only(["token"]));
+        let clean = "no route to http://REDACTED:REDACTED@db.example/?sig=abc&token=REDACTED";
+        assert_eq!(failure.description(), clean);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use http::{HeaderName, Request};
+use http::Request;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
@@ -14,8 +14,9 @@ use towline_span::{Describe, OpenSpan, Spans};
 use super::Trace;
 use crate::address;
 use crate::conventions::Conventions;
+use crate::extras::extras_options;
 use crate::method::{Method, Methods};
-use crate::options::{Capture, Options};
+use crate::options::Options;
 use crate::record::{Recorder, Side};
 use crate::timeout::Deadline;
 
@@ -101,25 +102,12 @@ impl<T> TraceLayer<T> {
         self
     }
 
-    /// Lists the request metadata to record. Default: none. Credentials are masked even if listed.
-    #[must_use]
-    pub fn with_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().request_metadata = Capture::of_requests(names);
-        self
-    }
-
-    /// Lists the response metadata to record, initial and trailing. Default: none. Credentials are masked
-    /// even if listed.
-    #[must_use]
-    pub fn with_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().response_metadata = Capture::of_responses(names);
-        self
-    }
-
     fn options_mut(&mut self) -> &mut Options {
         Arc::make_mut(&mut self.options)
     }
 }
+
+extras_options! {}
 
 impl<T> Begin for TraceLayer<T>
 where
@@ -141,7 +129,7 @@ where
             method: OnceCell::new(),
         };
         let span = self.spans.start(&base, &description);
-        let record = if span.is_recording() {
+        let mut record = if span.is_recording() {
             let deadline = Deadline::new(request.headers(), None);
             Recorder::new(
                 Side::Client,
@@ -153,6 +141,7 @@ where
             Recorder::idle()
         };
         propagator.inject(span.context(), request.headers_mut());
+        record.begin(&span, RequestHead::from(&*request));
         Some((span, record))
     }
 }
@@ -205,9 +194,10 @@ impl<T> Describe for Description<'_, T> {
             }
             None => address::server(request, &mut set),
         }
-        options
-            .request_metadata
-            .extend(&mut attributes, request.headers);
+        let (extras, redaction) = (&options.extras, &options.redaction);
+        extras
+            .request
+            .extend(&mut attributes, request.headers, redaction);
         let name = method.span_name(known.unwrap_or(true));
         let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
         builder.attributes = Some(attributes);

@@ -9,7 +9,9 @@
 //! 4. It ends the span, once, with the call's final status; see
 //!    [the table](super::server#where-the-status-comes-from).
 //!
-//! The span is the logical call: whatever retries happen inside the service belong to it.
+//! The span is the logical call: whatever retries happen inside the service belong to it. The
+//! conventions have no number for an attempt; what a client with gRPC's own retries says about it, the
+//! metadata `grpc-previous-rpc-attempts`, can be [listed](TraceLayer::with_request_metadata).
 //!
 //! # Examples
 //!
@@ -78,7 +80,8 @@
 //! | `error.type` | the status code, unless it is OK; `panic` |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |
 //!
-//! The status is an error for every code but OK.
+//! The status is an error for every code but OK, unless it is [classified](TraceLayer::with_classify)
+//! otherwise.
 //!
 //! # Where it says something else than tonic
 //!

@@ -17,8 +17,9 @@ use super::Trace;
 use super::received::Metadata;
 use crate::address;
 use crate::conventions::Conventions;
+use crate::extras::extras_options;
 use crate::method::{Method, Methods};
-use crate::options::{Capture, Options};
+use crate::options::Options;
 use crate::record::{Recorder, Side};
 use crate::timeout::Deadline;
 
@@ -112,21 +113,6 @@ impl<T> TraceLayer<T> {
         self
     }
 
-    /// Lists the request metadata to record. Default: none. Credentials are masked even if listed.
-    #[must_use]
-    pub fn with_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().request_metadata = Capture::of_requests(names);
-        self
-    }
-
-    /// Lists the response metadata to record, initial and trailing. Default: none. Credentials are masked
-    /// even if listed.
-    #[must_use]
-    pub fn with_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().response_metadata = Capture::of_responses(names);
-        self
-    }
-
     /// Sets where the address of the connection's peer comes from. Default:
     /// [`PeerAddr`](towline_http::PeerAddr) in the extensions, or what tonic leaves there (feature `tonic`).
     #[must_use]
@@ -207,10 +193,42 @@ impl<T> TraceLayer<T> {
         self
     }
 
+    /// Tells callers the trace id, 32 hexadecimal digits, in this initial metadata of the response: for a
+    /// user who reports a failure. Default: it is not told.
+    ///
+    /// It is written for calls whose trace is sampled, see
+    /// [`with_trace_id_of_unsampled`](Self::with_trace_id_of_unsampled), and never where the service has
+    /// set that metadata itself. While tracing is switched off there is none.
+    #[must_use]
+    pub fn with_response_trace_id(mut self, name: HeaderName) -> Self {
+        self.options_mut().trace_id.name = Some(name);
+        self
+    }
+
+    /// Tells callers trace id and span id as `traceresponse`, in the form of a `traceparent`, on the same
+    /// terms as [`with_response_trace_id`](Self::with_response_trace_id). Default: not.
+    ///
+    /// It is of a [draft](https://w3c.github.io/trace-context/#traceresponse-header) and may change.
+    #[must_use]
+    pub fn with_traceresponse(mut self) -> Self {
+        self.options_mut().trace_id.traceresponse = true;
+        self
+    }
+
+    /// Tells the trace id of calls that are not sampled as well. Default: not, since there is nothing to
+    /// look up under it, except in logs.
+    #[must_use]
+    pub fn with_trace_id_of_unsampled(mut self) -> Self {
+        self.options_mut().trace_id.unsampled = true;
+        self
+    }
+
     fn options_mut(&mut self) -> &mut Options {
         Arc::make_mut(&mut self.options)
     }
 }
+
+extras_options! {}
 
 impl<T> Begin for TraceLayer<T>
 where
@@ -250,6 +268,8 @@ where
         } else {
             Recorder::idle()
         };
+        let mut record = record.telling(&span, self.spans.is_enabled(), &self.options);
+        record.begin(&span, request);
         Some((span, record))
     }
 }
@@ -314,9 +334,10 @@ impl<T> Describe for Description<'_, T> {
         if let Some(peer) = (self.layer.peer)(request) {
             address::peer(peer, &mut set);
         }
-        options
-            .request_metadata
-            .extend(&mut attributes, request.headers);
+        let (extras, redaction) = (&options.extras, &options.redaction);
+        extras
+            .request
+            .extend(&mut attributes, request.headers, redaction);
         let name = method.span_name(known.unwrap_or(true));
         let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
         builder.attributes = Some(attributes);

@@ -97,6 +97,8 @@
 //!
 //! The status is an error, with the message for its description, for UNKNOWN, DEADLINE_EXCEEDED,
 //! UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS. The other codes blame the caller.
+//! [`with_classify`](TraceLayer::with_classify) has the last word. The client's address is not among
+//! the attributes of a call, so no forwarded header is read.
 //!
 //! # Where the status comes from
 //!

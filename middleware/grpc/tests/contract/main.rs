@@ -28,6 +28,7 @@ use towline_test_support::{
 mod attributes;
 mod context;
 mod endings;
+mod extras;
 mod trust;
 
 type Answer = Result<Response<ScriptedBody>, BoxError>;

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use http::StatusCode;
 use towline_span::Failure;
+use towline_span::redact::QueryKeys;
 
 /// A status code as the failure that it is: `error.type` is the code, which needs no description.
 pub(crate) fn status_failure(status: StatusCode) -> Failure {
@@ -22,10 +23,10 @@ pub(crate) fn status_failure(status: StatusCode) -> Failure {
 }
 
 /// The error of a service or a body, of which nothing is known: its type, and its text if it is a
-/// boxed error.
-pub(crate) fn failure_of<E: 'static>(error: &E) -> Failure {
+/// boxed error, without what is secret in its URLs.
+pub(crate) fn failure_of<E: 'static>(error: &E, keys: &QueryKeys) -> Failure {
     match (error as &dyn Any).downcast_ref::<Box<dyn Error + Send + Sync>>() {
-        Some(boxed) => Failure::from_error(boxed),
+        Some(boxed) => Failure::from_error_without(boxed, keys),
         None => Failure::of_type::<E>(),
     }
 }

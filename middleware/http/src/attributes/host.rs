@@ -26,7 +26,7 @@ impl<'a> HostAndPort<'a> {
     ///
     /// An IPv6 address is answered without its brackets. Nothing for an empty host or an IPv6 address
     /// whose bracket is never closed; a port that is no number is left out.
-    fn parse(authority: &'a str) -> Option<Self> {
+    pub(crate) fn parse(authority: &'a str) -> Option<Self> {
         let authority = authority
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);

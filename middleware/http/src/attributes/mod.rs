@@ -10,13 +10,11 @@ mod failure;
 mod host;
 mod method;
 mod options;
-mod query;
 mod shared;
 
 pub(crate) use self::failure::{failure_of, status_failure};
 pub use self::host::HostAndPort;
 pub(crate) use self::options::AttributeOptions;
-pub(crate) use self::query::redacted;
 pub use self::shared::{shared, shared_display};
 
 use http::{StatusCode, Version};
@@ -26,22 +24,10 @@ use opentelemetry::KeyValue;
 /// does. The OpenTelemetry SDK itself never shortens a value.
 pub const DEFAULT_VALUE_LIMIT_BYTES: usize = 2048;
 
-/// The query keys whose values are replaced by `REDACTED` by default.
-///
-/// The list of semantic conventions 1.44.0 and the two that were on it before and are again after.
-pub const DEFAULT_REDACTED_QUERY_KEYS: &[&str] = &[
-    "AWSAccessKeyId",
-    "Signature",
-    "X-Amz-Credential",
-    "X-Amz-Security-Token",
-    "X-Amz-Signature",
-    "X-Goog-Signature",
-    "sig",
-];
-
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
 pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub(crate) const HTTP_ROUTE: &str = "http.route";
 /// `network.peer.address`

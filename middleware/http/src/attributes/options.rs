@@ -2,20 +2,20 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 use opentelemetry::{KeyValue, StringValue};
+use towline_span::redact::QueryKeys;
 use towline_span::truncate;
 
 use super::method::{Methods, static_name};
 use super::{
-    CAPACITY, DEFAULT_REDACTED_QUERY_KEYS, DEFAULT_VALUE_LIMIT_BYTES, HTTP_REQUEST_METHOD,
-    HTTP_REQUEST_METHOD_ORIGINAL, USER_AGENT_ORIGINAL, shared,
+    CAPACITY, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, USER_AGENT_ORIGINAL, shared,
 };
+use crate::extras::Redaction;
 
 /// What both sides let a user choose about their attributes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AttributeOptions {
     methods: Methods,
-    pub(crate) redacted_query_keys: Vec<Cow<'static, str>>,
-    pub(crate) value_limit_bytes: usize,
+    pub(crate) redaction: Redaction,
 }
 
 impl AttributeOptions {
@@ -27,7 +27,7 @@ impl AttributeOptions {
     where
         K: Into<Cow<'static, str>>,
     {
-        self.redacted_query_keys = keys.into_iter().map(Into::into).collect();
+        self.redaction.query_keys = QueryKeys::only(keys);
     }
 
     /// The name of a span about which only the method is known; allocates for a user's own method
@@ -45,7 +45,7 @@ impl AttributeOptions {
     /// The name of a span whose route or template is known.
     pub(crate) fn routed_name(&self, method: &Method, route: &str) -> Cow<'static, str> {
         let method = self.method_name(method);
-        let route = truncate(route, self.value_limit_bytes);
+        let route = truncate(route, self.redaction.value_limit_bytes);
         let mut name = String::with_capacity(method.len() + 1 + route.len());
         name.push_str(&method);
         name.push(' ');
@@ -69,30 +69,17 @@ impl AttributeOptions {
     pub(crate) fn user_agent(&self, headers: &HeaderMap) -> Option<KeyValue> {
         let value = headers.get(http::header::USER_AGENT)?;
         let value = String::from_utf8_lossy(value.as_bytes());
-        let value = shared(truncate(&value, self.value_limit_bytes));
+        let value = shared(truncate(&value, self.redaction.value_limit_bytes));
         Some(KeyValue::new(USER_AGENT_ORIGINAL, value))
     }
 
     /// A value that is different in every request, cut at the limit.
     pub(crate) fn owned(&self, text: &str) -> StringValue {
-        StringValue::from(truncate(text, self.value_limit_bytes).to_owned())
+        StringValue::from(truncate(text, self.redaction.value_limit_bytes).to_owned())
     }
 
     /// A value that comes again and again, cut at the limit.
     pub(crate) fn shared(&self, text: &str) -> StringValue {
-        shared(truncate(text, self.value_limit_bytes))
-    }
-}
-
-impl Default for AttributeOptions {
-    fn default() -> Self {
-        Self {
-            methods: Methods::default(),
-            redacted_query_keys: DEFAULT_REDACTED_QUERY_KEYS
-                .iter()
-                .map(|key| Cow::Borrowed(*key))
-                .collect(),
-            value_limit_bytes: DEFAULT_VALUE_LIMIT_BYTES,
-        }
+        shared(truncate(text, self.redaction.value_limit_bytes))
     }
 }

@@ -14,6 +14,7 @@ use towline_span::{OpenSpan, Spans};
 use super::Trace;
 use super::record::{Description, Recorder};
 use crate::attributes::AttributeOptions;
+use crate::extras::{ClassifyResponse, Extras, extras_options};
 use crate::filter::Filters;
 use crate::head::{RequestHead, ResponseHead};
 use crate::peer::PeerAddr;
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) template: Option<FindTemplate>,
     pub(crate) peer: FindPeer,
     pub(crate) filters: Filters,
+    pub(crate) extras: Extras,
+    pub(crate) classify: Option<ClassifyResponse>,
 }
 
 type FindPeer = Arc<dyn Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -157,10 +160,12 @@ impl<T> TraceLayer<T> {
     /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
     #[must_use]
     pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
-        self.options_mut().attributes.value_limit_bytes = bytes;
+        self.options_mut().attributes.redaction.value_limit_bytes = bytes;
         self
     }
 }
+
+extras_options! {}
 
 impl<T> Begin for TraceLayer<T>
 where
@@ -180,7 +185,8 @@ where
         let span = spans.start(&base, &Description::new(options, request));
         propagator.inject(span.context(), request.headers_mut());
         let options = span.is_recording().then(|| Arc::clone(options));
-        let record = Recorder::new(request.method(), options);
+        let mut record = Recorder::new(request.method(), options);
+        record.begin(&span, RequestHead::from(&*request));
         Some((span, record))
     }
 }
@@ -218,6 +224,8 @@ impl Default for Options {
             template: None,
             peer: Arc::new(|response| Some(response.extensions.get::<PeerAddr>()?.0)),
             filters: Filters::default(),
+            extras: Extras::default(),
+            classify: None,
         }
     }
 }

@@ -94,18 +94,22 @@
 //! |---|---|
 //! | `http.request.method`, `http.request.method_original` | the method, as [on the server](super::server#what-is-recorded) |
 //! | `http.response.status_code` | the response |
-//! | `url.full` | the target; user information and secret query values are redacted |
+//! | `url.full` | the target; user information and secret query values are redacted, also of URLs inside |
 //! | `url.template` | [`with_template`](TraceLayer::with_template) |
 //! | `server.address`, `server.port` | the target's authority, else `Host`; the port by default that of the scheme |
 //! | `network.peer.address`, `network.peer.port` | [`PeerAddr`](crate::PeerAddr) in the response's extensions, or [`with_peer`](TraceLayer::with_peer) |
 //! | `network.protocol.version` | the response |
-//! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 400 up |
+//! | `http.request.resend_count` | [`ResendCount`] in the request's extensions, unless it is 0 |
+//! | `http.request.header.<key>`, `http.response.header.<key>` | the headers that are [listed](TraceLayer::with_request_headers) |
+//! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 400 up, unless [classified](TraceLayer::with_classify) otherwise |
 //! | `towline.outcome` | how the span ended, unless it plainly completed |
 //!
 //! # Redirects and retries
 //!
 //! The layer records one span for each call of the service inside: below a layer that follows
-//! redirects or retries that is one for each attempt, above it the whole.
+//! redirects or retries that is one for each attempt, above it the whole. With a [`ResendCount`] in
+//! its extensions, an attempt says which it is; the module `retry` (feature `retry`) has a policy for
+//! `tower::retry` that sees to it, and an example with both spans.
 //!
 //! # Switched off
 //!
@@ -114,13 +118,19 @@
 
 mod layer;
 mod record;
+mod resend;
 
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod reqwest;
 
+#[cfg(feature = "retry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retry")))]
+pub mod retry;
+
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
+pub use self::resend::ResendCount;
 
 /// The service of [`TraceLayer`].
 pub type Trace<S, T> = crate::Trace<S, TraceLayer<T>>;

@@ -11,10 +11,12 @@ use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 use towline_span::{OpenSpan, Spans};
 
+use super::forwarded::TrustedProxies;
 use super::record::{Description, Recorder};
 use super::route::DeferredRoute;
 use super::{PeerAddr, Trace};
 use crate::attributes::AttributeOptions;
+use crate::extras::{ClassifyResponse, Extras, ResponseTraceId, extras_options};
 use crate::filter::Filters;
 use crate::head::RequestHead;
 use crate::service::Begin;
@@ -39,6 +41,10 @@ pub(crate) struct Options {
     pub(crate) peer: FindPeer,
     pub(crate) trust: TrustPolicy,
     pub(crate) filters: Filters,
+    pub(crate) extras: Extras,
+    pub(crate) classify: Option<ClassifyResponse>,
+    pub(crate) trace_id: ResponseTraceId,
+    pub(crate) proxies: Option<TrustedProxies>,
 }
 
 type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
@@ -197,10 +203,12 @@ impl<T> TraceLayer<T> {
     /// [`DEFAULT_VALUE_LIMIT_BYTES`](crate::DEFAULT_VALUE_LIMIT_BYTES).
     #[must_use]
     pub fn with_value_limit_bytes(mut self, bytes: usize) -> Self {
-        self.options_mut().attributes.value_limit_bytes = bytes;
+        self.options_mut().attributes.redaction.value_limit_bytes = bytes;
         self
     }
 }
+
+extras_options! {}
 
 impl<T> Begin for TraceLayer<T>
 where
@@ -218,15 +226,17 @@ where
         }
         let caller = options.trust.receive(request, propagator);
         if skipped {
-            return Some((caller.pass(), Recorder::new(request.method())));
+            return Some((caller.pass(), Recorder::new(request.method(), None)));
         }
         let description = Description::new(options, request);
         let span = caller.start(spans, &description);
         let routed = description.is_routed();
-        let mut record = Recorder::new(request.method());
+        let held = span.is_recording() || (options.trace_id.unsampled && spans.is_enabled());
+        let mut record = Recorder::new(request.method(), held.then(|| Arc::clone(options)));
+        record.begin(&span, RequestHead::from(&*request));
         if options.deferred_route && span.is_recording() && !routed {
             let route = DeferredRoute::new();
-            record.defer_route(route.clone(), request.method(), options);
+            record.defer_route(route.clone(), request.method());
             request.extensions_mut().insert(route);
         }
         Some((span, record))
@@ -240,7 +250,7 @@ impl<T> TraceLayer<T> {
         self
     }
 
-    fn options_mut(&mut self) -> &mut Options {
+    pub(super) fn options_mut(&mut self) -> &mut Options {
         Arc::make_mut(&mut self.options)
     }
 }
@@ -286,6 +296,10 @@ impl Default for Options {
             peer: Arc::new(|request| Some(request.extensions.get::<PeerAddr>()?.0)),
             trust: TrustPolicy::default(),
             filters: Filters::default(),
+            extras: Extras::default(),
+            classify: None,
+            trace_id: ResponseTraceId::default(),
+            proxies: None,
         }
     }
 }

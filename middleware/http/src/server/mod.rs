@@ -115,17 +115,71 @@
 //! | `http.request.method_original` | the method, if it is `_OTHER` |
 //! | `http.response.status_code` | the response |
 //! | `http.route` | [`with_route`](TraceLayer::with_route), or the [deferred](TraceLayer::with_deferred_route) one |
-//! | `url.scheme` | [`with_scheme`](TraceLayer::with_scheme), else the target, else `http` |
-//! | `url.path`, `url.query` | the target; secret values in the query are [redacted](TraceLayer::with_redacted_query_keys) |
-//! | `server.address`, `server.port` | the target's authority, else `Host` |
-//! | `client.address`, `network.peer.address`, `network.peer.port` | [`PeerAddr`], or [`with_peer`](TraceLayer::with_peer) |
+//! | `url.scheme` | a [trusted proxy](TraceLayer::with_trusted_proxies), else [`with_scheme`](TraceLayer::with_scheme), else the target, else `http` |
+//! | `url.path`, `url.query` | the target; secret values in the query are [redacted](TraceLayer::with_redacted_query_keys), and so are those of URLs inside |
+//! | `server.address`, `server.port` | a trusted proxy, else the target's authority, else `Host` |
+//! | `client.address` | a trusted proxy, else the peer |
+//! | `network.peer.address`, `network.peer.port` | [`PeerAddr`], or [`with_peer`](TraceLayer::with_peer) |
 //! | `network.protocol.version` | the request |
 //! | `user_agent.original` | `User-Agent` |
+//! | `http.request.header.<key>`, `http.response.header.<key>` | the headers that are [listed](TraceLayer::with_request_headers) |
 //! | `error.type` | the type of a service's or body's error, or `panic`; else the status code from 500 up |
 //! | `towline.outcome` | how the span ended, unless it plainly completed; see [`Outcome`](towline_span::Outcome) |
 //!
-//! The status is an error for those that have an `error.type` and unset otherwise. `Forwarded` and
-//! `X-Forwarded-*` are not believed, and no header beyond these is recorded.
+//! The status is an error for those that have an `error.type` and unset otherwise;
+//! [`with_classify`](TraceLayer::with_classify) has the last word on responses. `Forwarded` and
+//! `X-Forwarded-*` are believed of [trusted proxies](TrustedProxies) alone.
+//!
+//! # What may be added
+//!
+//! Listed headers, whose credentials stay hidden, and whatever a hook knows. Hooks are called for
+//! requests that are recorded; a panic in one is caught.
+//!
+//! ```
+//! # use http::{HeaderName, Request, Response};
+//! # use http_body_util::Empty;
+//! # use opentelemetry::trace::TracerProvider;
+//! # use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+//! # use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use opentelemetry::KeyValue;
+//! use towline_http::server::{TraceLayer, TrustedProxies};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let exporter = InMemorySpanExporter::default();
+//! # let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+//! let layer = TraceLayer::new(provider.tracer("users"))
+//!     .with_request_headers(["x-tenant", "authorization"].map(HeaderName::from_static))
+//!     .with_response_trace_id(HeaderName::from_static("x-trace-id"))
+//!     .with_trusted_proxies(TrustedProxies::networks(["10.0.0.0/8"])?)
+//!     .on_response(|response, span| {
+//!         span.set_attribute(KeyValue::new("users.cached", response.headers.contains_key("age")));
+//!     })
+//!     .with_classify(|response, failure| failure.filter(|_| response.status != 501));
+//! # let service = ServiceBuilder::new().layer(layer).service(service_fn(
+//! #     |_request: Request<()>| async {
+//! #         Response::builder().status(501).header("age", "1").body(Empty::<&'static [u8]>::new())
+//! #     },
+//! # ));
+//!
+//! let request = Request::get("/users/42")
+//!     .header("x-tenant", "analytics")
+//!     .header("authorization", "Bearer secret")
+//!     .body(())?;
+//! let response = service.oneshot(request).await?;
+//! let span = &exporter.get_finished_spans()?[0];
+//! assert_eq!(response.headers()["x-trace-id"], span.span_context.trace_id().to_string().as_str());
+//! let value = |key: &str| {
+//!     let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == key);
+//!     found.map(|attribute| attribute.value.to_string())
+//! };
+//! assert_eq!(value("http.request.header.x-tenant").as_deref(), Some(r#"["analytics"]"#));
+//! assert_eq!(value("http.request.header.authorization").as_deref(), Some(r#"["REDACTED"]"#));
+//! assert_eq!(value("users.cached").as_deref(), Some("true"));
+//! assert_eq!(value("error.type"), None);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # How a span ends
 //!
@@ -160,10 +214,13 @@
 //! too, so that the response it makes is part of the span. Inside a tower-http `TraceLayer` the two
 //! spans are strangers unless there is no remote parent.
 
+mod forwarded;
 mod layer;
+mod options;
 mod record;
 mod route;
 
+pub use self::forwarded::{ForwardedHeaders, ParseNetworkError, TrustedProxies};
 pub use self::layer::TraceLayer;
 pub use self::record::Recorder;
 pub use self::route::DeferredRoute;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt};
-use towline_span::{Describe, Failure, OpenSpan, Outcome};
+use towline_span::{Describe, Failure, OpenSpan, Outcome, redact};
 
 use super::layer::Options;
 use super::route::DeferredRoute;
 use crate::answer::Answer;
-use crate::attributes::{self, HostAndPort, failure_of, redacted, shared_display, status_failure};
+use crate::attributes::{self, HostAndPort, failure_of, shared_display, status_failure};
 use crate::exchange::{Record, Rest};
+use crate::extras::{Running, classified};
 use crate::head::{RequestHead, ResponseHead};
 
 /// What is known of a request when it arrives.
@@ -25,17 +26,13 @@ pub(crate) struct Description<'a> {
 #[derive(Debug)]
 pub struct Recorder {
     answer: Answer,
+    /// For a span that is recorded, or whose trace is told to the caller.
+    options: Option<Arc<Options>>,
+    running: Option<Box<Running>>,
     status: Option<StatusCode>,
-    error: Option<Failure>,
-    deferred: Option<Deferred>,
-}
-
-/// A route that a router inside may yet name, and what is needed to rename the span then.
-#[derive(Debug)]
-struct Deferred {
-    route: DeferredRoute,
-    method: Method,
-    options: Arc<Options>,
+    failure: Option<Failure>,
+    /// A route that a router inside may yet name, and the method for the name of the span then.
+    deferred: Option<(DeferredRoute, Method)>,
 }
 
 // === impl Description ===
@@ -71,10 +68,17 @@ impl Describe for Description<'_> {
         }
         let mut attributes = options.attributes(request.method);
 
+        let redaction = &options.redaction;
+        let peer = (self.options.peer)(request);
+        let proxies = self.options.proxies.as_ref();
+        let forwarded = proxies.map(|proxies| proxies.read(peer, request.headers));
+        let forwarded = forwarded.unwrap_or_default();
+
         let scheme = self.options.scheme.as_ref().or(request.uri.scheme());
+        let scheme = scheme.map(http::uri::Scheme::as_str);
         attributes.push(KeyValue::new(
             attributes::URL_SCHEME,
-            match scheme.map(http::uri::Scheme::as_str) {
+            match forwarded.scheme.or(scheme) {
                 None | Some("http") => "http".into(),
                 Some("https") => "https".into(),
                 Some(other) => options.shared(other),
@@ -82,10 +86,10 @@ impl Describe for Description<'_> {
         ));
         attributes.push(KeyValue::new(
             attributes::URL_PATH,
-            options.owned(request.uri.path()),
+            options.owned(&redact::text(request.uri.path(), &redaction.query_keys)),
         ));
         if let Some(query) = request.uri.query() {
-            let query = redacted(query, &options.redacted_query_keys);
+            let query = redact::query(query, &redaction.query_keys);
             attributes.push(KeyValue::new(attributes::URL_QUERY, options.owned(&query)));
         }
         let route = self.route();
@@ -97,7 +101,10 @@ impl Describe for Description<'_> {
             }
             None => options.method_name(request.method),
         };
-        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
+        let server = forwarded
+            .server
+            .or_else(|| HostAndPort::of_request(request.uri, request.headers));
+        if let Some(server) = server {
             attributes.push(KeyValue::new(
                 attributes::SERVER_ADDRESS,
                 options.shared(server.host),
@@ -106,16 +113,23 @@ impl Describe for Description<'_> {
                 attributes.push(KeyValue::new(attributes::SERVER_PORT, i64::from(port)));
             }
         }
-        if let Some(peer) = (self.options.peer)(request) {
+        if let Some(peer) = peer {
             let address = shared_display(peer.ip());
+            let client = forwarded
+                .client
+                .map_or_else(|| address.clone(), shared_display);
             attributes.extend([
-                KeyValue::new(attributes::CLIENT_ADDRESS, address.clone()),
+                KeyValue::new(attributes::CLIENT_ADDRESS, client),
                 KeyValue::new(attributes::NETWORK_PEER_ADDRESS, address),
                 KeyValue::new(attributes::NETWORK_PEER_PORT, i64::from(peer.port())),
             ]);
         }
         attributes.extend(attributes::protocol_version(request.version));
         attributes.extend(options.user_agent(request.headers));
+        let extras = &self.options.extras;
+        extras
+            .request
+            .extend(&mut attributes, request.headers, redaction);
 
         let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
         builder.attributes = Some(attributes);
@@ -131,61 +145,97 @@ impl Describe for Description<'_> {
 // === impl Recorder ===
 
 impl Recorder {
-    pub(crate) fn new(method: &Method) -> Self {
+    pub(crate) fn new(method: &Method, options: Option<Arc<Options>>) -> Self {
         Self {
             answer: Answer::to(method),
+            options,
+            running: None,
             status: None,
-            error: None,
+            failure: None,
             deferred: None,
         }
     }
 
+    /// The span has begun.
+    pub(crate) fn begin(&mut self, span: &OpenSpan, request: RequestHead<'_>) {
+        if let Some(options) = &self.options {
+            let redaction = &options.attributes.redaction;
+            self.running = options.extras.begin(span, request, redaction);
+        }
+    }
+
     /// Renames the span when it ends, if a router has named the route by then.
-    pub(crate) fn defer_route(
-        &mut self,
-        route: DeferredRoute,
-        method: &Method,
-        options: &Arc<Options>,
-    ) {
-        self.deferred = Some(Deferred {
-            route,
-            method: method.clone(),
-            options: Arc::clone(options),
-        });
+    pub(crate) fn defer_route(&mut self, route: DeferredRoute, method: &Method) {
+        self.deferred = Some((route, method.clone()));
     }
 }
 
 impl Record for Recorder {
+    fn annotate(&mut self, span: &OpenSpan, headers: &mut HeaderMap) {
+        if let Some(options) = &self.options
+            && !options.trace_id.is_empty()
+        {
+            let span = span.context().span();
+            options.trace_id.write(span.span_context(), headers);
+        }
+    }
+
     fn head(&mut self, head: ResponseHead<'_>) -> Rest {
         self.status = Some(head.status);
+        let failed = head.status.is_server_error();
+        self.failure = failed.then(|| status_failure(head.status));
+        if let Some(options) = &self.options {
+            let failure = self.failure.take();
+            self.failure = classified(options.classify.as_ref(), head, failure);
+            if let Some(running) = &mut self.running {
+                running.head(&options.extras, head, &options.attributes.redaction);
+            }
+        }
         self.answer.rest(head.status)
     }
 
     fn trailers(&mut self, _trailers: &HeaderMap) {}
 
     fn error<E: 'static>(&mut self, error: &E) {
-        self.error = Some(failure_of(error));
+        if let Some(options) = &self.options {
+            let keys = &options.attributes.redaction.query_keys;
+            self.failure = Some(failure_of(error, keys));
+        }
     }
 
     fn end(&mut self, outcome: Outcome, span: &mut OpenSpan) {
+        let Some(options) = self.options.take() else {
+            return;
+        };
+        let attributes = &options.attributes;
+        let running = self.running.take();
+        let renamed = running.as_ref().is_some_and(|running| running.is_renamed());
         let mut route = None;
-        if let Some(deferred) = &self.deferred
-            && let Some(found) = deferred.route.get()
+        if let Some((deferred, method)) = &self.deferred
+            && let Some(found) = deferred.get()
         {
-            let options = &deferred.options.attributes;
-            let name = options.routed_name(&deferred.method, &found);
-            span.context().span().update_name(name);
-            route = Some(KeyValue::new(
-                attributes::HTTP_ROUTE,
-                options.shared(&found),
-            ));
+            if !renamed {
+                let name = attributes.routed_name(method, &found);
+                span.context().span().update_name(name);
+            }
+            let found = attributes.shared(&found);
+            route = Some(KeyValue::new(attributes::HTTP_ROUTE, found));
         }
-        let failure = self.error.take().or_else(|| {
-            self.status
-                .filter(|status| outcome != Outcome::Panicked && status.is_server_error())
-                .map(status_failure)
+        let failure = self.failure.take().filter(|_| outcome != Outcome::Panicked);
+        let captured = running.map(|running| {
+            running.end(
+                &options.extras,
+                outcome,
+                failure.as_ref(),
+                &attributes.redaction,
+            )
         });
         let status = self.status.map(attributes::status_code);
-        span.end(outcome, failure, status.into_iter().chain(route));
+        let known = status.into_iter().chain(route);
+        span.end(
+            outcome,
+            failure,
+            known.chain(captured.into_iter().flatten()),
+        );
     }
 }

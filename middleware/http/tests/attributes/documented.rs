@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use opentelemetry_sdk::trace::SpanData;
 use towline_http::{Begin, PeerAddr, client, server};
 use towline_test_support::TestTracing;
 
 use crate::{attributes, exchange};
+
+const LISTED: HeaderName = HeaderName::from_static("x-listed");
 
 /// The names in the first column of the table under "What is recorded".
 fn documented(source: &str) -> BTreeSet<String> {
@@ -34,7 +36,10 @@ where
     L: Begin,
 {
     let mut names = BTreeSet::new();
-    let mut note = |span: SpanData| names.extend(attributes(&span).into_keys().map(str::to_owned));
+    let mut note = |span: SpanData| {
+        let keys = attributes(&span).into_keys();
+        names.extend(keys.map(|key| key.replace("x-listed", "<key>")));
+    };
 
     // A made-up method, answered with an error.
     let tracing = TestTracing::always();
@@ -43,10 +48,15 @@ where
         .method(Method::from_bytes(b"BREW").unwrap())
         .uri("http://users.example:81/users?q=abc")
         .header("user-agent", "towline")
+        .header("x-listed", "a")
         .extension(peer)
+        .extension(client::ResendCount::new(1))
         .body(())
         .unwrap();
-    let response = Response::builder().status(500).extension(peer);
+    let response = Response::builder()
+        .status(500)
+        .header("x-listed", "b")
+        .extension(peer);
     exchange(layer(&tracing), request, response.body(()).unwrap());
     note(tracing.only());
 
@@ -62,7 +72,10 @@ where
 #[test]
 fn the_server_s_table_is_what_is_recorded() {
     let recorded = recorded(|tracing| {
-        server::TraceLayer::from_spans(tracing.spans()).with_route(|_| Some("/users".into()))
+        server::TraceLayer::from_spans(tracing.spans())
+            .with_route(|_| Some("/users".into()))
+            .with_request_headers([LISTED])
+            .with_response_headers([LISTED])
     });
     assert_eq!(
         documented(include_str!("../../src/server/mod.rs")),
@@ -73,7 +86,10 @@ fn the_server_s_table_is_what_is_recorded() {
 #[test]
 fn the_client_s_table_is_what_is_recorded() {
     let recorded = recorded(|tracing| {
-        client::TraceLayer::from_spans(tracing.spans()).with_template(|_| Some("/users".into()))
+        client::TraceLayer::from_spans(tracing.spans())
+            .with_template(|_| Some("/users".into()))
+            .with_request_headers([LISTED])
+            .with_response_headers([LISTED])
     });
     assert_eq!(
         documented(include_str!("../../src/client/mod.rs")),
