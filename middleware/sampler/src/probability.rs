@@ -96,6 +96,8 @@ const DIGITS: usize = 14;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Rate;
 
@@ -195,6 +197,37 @@ mod tests {
             }
             let written = with_threshold(&state(&rest), threshold);
             assert_eq!(written.get("ot").unwrap().contains("th:"), fits, "{len}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a caller has written there.
+        #[test]
+        fn any_entry_is_read_and_rewritten_within_its_limit(
+            entry in "[ -+\\--<>-~]{0,256}|((th|rv|p):[0-9a-fA-F.+]{0,16};?){0,8}",
+            per_million in 0..=1_000_000_u32,
+            id: u128,
+        ) {
+            let state = state(&entry);
+            prop_assert!(randomness(TraceId::from(id), &state) < 1 << 56);
+            let rest = |state: &TraceState| {
+                let entry = state.get("ot").unwrap_or_default().to_owned();
+                let members = entry.split(';').filter(|member| !member.is_empty());
+                members
+                    .filter(|member| !member.starts_with("th:"))
+                    .map(ToOwned::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let rate = Rate::per_million(per_million).unwrap().threshold();
+            for new in [None, Some(rate).filter(|_| per_million > 0)] {
+                let written = with_threshold(&state, new);
+                prop_assert_eq!(rest(&written), rest(&state));
+                prop_assert_eq!(written.get("a"), Some("1"));
+                let entry = written.get("ot").unwrap_or_default();
+                prop_assert!(entry.len() <= MAX_BYTES);
+                let told = threshold(&written);
+                prop_assert!(told == new || (told.is_none() && entry.len() > MAX_BYTES - 18));
+            }
         }
     }
 }
