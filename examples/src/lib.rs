@@ -1,12 +1,15 @@
 //! What the example programs share: reverse proxies, a users app, a greeter, and a reader that turns exported
-//! spans into pictures.
+//! spans into pictures. The two that tell a whole story, [`quickstart`] and [`teleport`], have a module each.
 
+pub mod expected;
 pub mod grpc_proxy;
 pub mod hello;
 pub mod picture;
 pub mod proxy;
 pub mod quickstart;
+pub mod server;
 pub mod spans;
+pub mod teleport;
 pub mod users;
 
 /// Ready when the process is asked to stop: Ctrl-C, or SIGTERM where there is one.

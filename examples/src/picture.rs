@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use towline_forwarder::stamp::FORWARDED_FOR;
+
 use crate::spans::Span;
 
 /// The spans of one trace, each with its depth, parents before their children.
@@ -115,6 +117,9 @@ fn note(span: &Span) -> String {
     }
     if let Some(outcome) = span.attributes.get("towline.outcome") {
         let _ = write!(note, "  {outcome}");
+    }
+    if let Some(sender) = span.attributes.get(FORWARDED_FOR) {
+        let _ = write!(note, "  {FORWARDED_FOR}={sender}");
     }
     note
 }

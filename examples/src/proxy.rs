@@ -23,7 +23,7 @@ use towline::{HttpClientLayer, HttpServerLayer};
 use towline_http::server::PeerAddr;
 
 /// A service whose layers can be chosen at run time.
-type Hop<B> = BoxCloneSyncService<Request<B>, Response<Body>, io::Error>;
+pub type Hop<B> = BoxCloneSyncService<Request<B>, Response<Body>, io::Error>;
 
 /// The proxy as a service: our server layer over our client layer over a hyper client.
 ///
@@ -37,12 +37,29 @@ pub fn service(
     // The end of a streamed body is a few bytes that should not wait for company.
     connector.set_nodelay(true);
     let forward = Client::builder(TokioExecutor::new()).build(connector);
+    through(forward, (Scheme::HTTP, upstream), server, client)
+}
+
+/// The same over any HTTP client, such as a channel that is authenticated, to an upstream of that scheme.
+pub fn through<S, R>(
+    forward: S,
+    (scheme, upstream): (Scheme, Authority),
+    server: Option<HttpServerLayer>,
+    client: Option<HttpClientLayer>,
+) -> Hop<Body>
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError> + 'static,
+    S::Future: Send,
+    R: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
     let forward = match client {
         Some(layer) => boxed(layer.layer(forward)),
         None => boxed(forward),
     };
     let forward = forward
-        .map_request(move |request| aim(request, &upstream))
+        .map_request(move |request| aim(request, scheme.clone(), &upstream))
         .map_result(|result| Ok::<_, io::Error>(answer(result)));
     match server {
         Some(layer) => boxed(layer.layer(forward)),
@@ -107,9 +124,9 @@ where
 }
 
 /// Turns a request at the proxy into one for the upstream.
-fn aim<B>(mut request: Request<B>, upstream: &Authority) -> Request<B> {
+fn aim<B>(mut request: Request<B>, scheme: Scheme, upstream: &Authority) -> Request<B> {
     let mut target = std::mem::take(request.uri_mut()).into_parts();
-    target.scheme = Some(Scheme::HTTP);
+    target.scheme = Some(scheme);
     target.authority = Some(upstream.clone());
     let path = target.path_and_query.take();
     target.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));

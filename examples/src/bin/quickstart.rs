@@ -16,7 +16,8 @@ use std::time::Duration;
 use clap::Parser;
 use tower::BoxError;
 use towline::{Rate, Towline};
-use towline_examples::quickstart::{BROKEN, Cluster, EVENTS, Expected, Hop, USERS, check};
+use towline_examples::expected::{Expected, check};
+use towline_examples::quickstart::{BROKEN, Cluster, EVENTS, Hop, USERS};
 use towline_examples::spans::Span;
 use towline_examples::{picture, spans};
 

@@ -1,6 +1,5 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use clap::ValueEnum;
@@ -12,8 +11,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Status, Streaming};
@@ -21,6 +18,7 @@ use tower::BoxError;
 use towline::{GrpcServerLayer, Towline};
 
 use crate::hello::{Greeter, GreeterServer, HelloReply, HelloRequest};
+use crate::server::{Server, StopSignal, listen};
 use crate::{proxy, users};
 
 /// A layer of the quickstart that can be left out.
@@ -52,14 +50,6 @@ pub struct Cluster {
     client: Client<HttpConnector, Empty<bytes::Bytes>>,
 }
 
-/// One of the servers.
-#[derive(Debug)]
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<io::Result<()>>,
-}
-
 // === impl Cluster ===
 
 impl Cluster {
@@ -76,9 +66,11 @@ impl Cluster {
     ) -> Result<Self, BoxError> {
         let with = |hop| without != Some(hop);
         let layer = with(Hop::GreeterServer).then(|| greeter.grpc_server());
-        let greeter = Server::start(|listener, stopped| greet(layer, listener, stopped)).await?;
+        let greeter = Server::start(listen().await?, |listener, stopped| {
+            greet(layer, listener, stopped)
+        })?;
 
-        let address = greeter.address;
+        let address = greeter.address();
         let channel = Channel::from_shared(format!("http://{address}"))?.connect_lazy();
         let layers = users::Layers {
             server: with(Hop::AppServer).then(|| app.http_server()),
@@ -90,7 +82,7 @@ impl Cluster {
             }),
         };
         let router = users::app(layers, channel);
-        let app = Server::start(|listener, stopped| async move {
+        let app = Server::start(listen().await?, |listener, stopped| async move {
             let listener = listener.tap_io(|stream| {
                 // A stream whose options cannot be set is about to fail anyway.
                 let _ = stream.set_nodelay(true);
@@ -98,15 +90,16 @@ impl Cluster {
             axum::serve(listener, router)
                 .with_graceful_shutdown(stopped)
                 .await
-        })
-        .await?;
+        })?;
 
         let hop = proxy::service(
-            Authority::try_from(app.address.to_string())?,
+            Authority::try_from(app.address().to_string())?,
             with(Hop::ProxyServer).then(|| proxy.http_server()),
             with(Hop::ProxyClient).then(|| proxy.http_client()),
         );
-        let proxy = Server::start(|listener, stopped| proxy::serve(listener, hop, stopped)).await?;
+        let proxy = Server::start(listen().await?, |listener, stopped| {
+            proxy::serve(listener, hop, stopped)
+        })?;
         Ok(Self {
             proxy,
             app,
@@ -117,17 +110,17 @@ impl Cluster {
 
     /// Where the proxy listens.
     pub fn proxy_address(&self) -> SocketAddr {
-        self.proxy.address
+        self.proxy.address()
     }
 
     /// Where the app listens.
     pub fn app_address(&self) -> SocketAddr {
-        self.app.address
+        self.app.address()
     }
 
     /// Where the greeter listens.
     pub fn greeter_address(&self) -> SocketAddr {
-        self.greeter.address
+        self.greeter.address()
     }
 
     /// Sends a request through the proxy and reads the answer to its end.
@@ -136,7 +129,7 @@ impl Cluster {
     ///
     /// When the request cannot be sent or the answer not be read.
     pub async fn get(&self, path: &str, traceparent: Option<&str>) -> Result<StatusCode, BoxError> {
-        let mut request = Request::get(format!("http://{}{path}", self.proxy.address));
+        let mut request = Request::get(format!("http://{}{path}", self.proxy.address()));
         if let Some(traceparent) = traceparent {
             request = request.header("traceparent", traceparent);
         }
@@ -156,34 +149,6 @@ impl Cluster {
         self.proxy.stop().await?;
         self.app.stop().await?;
         self.greeter.stop().await
-    }
-}
-
-// === impl Server ===
-
-impl Server {
-    async fn start<F>(serve: impl FnOnce(TcpListener, StopSignal) -> F) -> io::Result<Self>
-    where
-        F: Future<Output = io::Result<()>> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let stopped: StopSignal = Box::pin(async move {
-            // A sender that is gone says stop, too.
-            let _ = stopped.await;
-        });
-        Ok(Self {
-            address,
-            stop,
-            task: tokio::spawn(serve(listener, stopped)),
-        })
-    }
-
-    async fn stop(self) -> Result<(), BoxError> {
-        // The server may have stopped of itself; its task tells why.
-        let _ = self.stop.send(());
-        Ok(tokio::time::timeout(Duration::from_secs(10), self.task).await???)
     }
 }
 
@@ -231,5 +196,3 @@ impl Greeter for Polite {
         Err(Status::unimplemented("one at a time, please"))
     }
 }
-
-type StopSignal = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -4,4 +4,4 @@ mod cluster;
 mod expected;
 
 pub use self::cluster::{Cluster, Hop};
-pub use self::expected::{BROKEN, EVENTS, Expected, USERS, check};
+pub use self::expected::{BROKEN, EVENTS, USERS};

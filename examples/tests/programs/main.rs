@@ -7,10 +7,12 @@
 )]
 
 mod axum_app;
+mod forwarder;
 mod grpc;
 mod process;
 mod quickstart;
 mod reverse_proxy;
+mod teleport;
 mod trace_cli;
 mod upstream;
 mod w3c_service;
