@@ -354,3 +354,28 @@ fn a_client_takes_eight_for_a_sampled_root_with_all_seven_attributes() {
     assert_eq!(added(pipeline.client(), to_upstream), 8);
     pipeline.assert_recorded(7);
 }
+
+#[test]
+fn what_is_listed_and_not_there_adds_nothing_at_the_start_and_one_to_wait_for_the_response() {
+    let listed = || [http::HeaderName::from_static("x-tenant")];
+    let pipeline = Pipeline::new(Rate::NEVER);
+    let request = || to_server(Some(Caller::sampled()));
+    let layer = pipeline.server().with_request_headers(listed());
+    assert_eq!(added(layer, request), 7);
+    pipeline.assert_recorded(13);
+    let layer = pipeline.server().with_response_headers(listed());
+    assert_eq!(added(layer, request), 8);
+}
+
+#[test]
+fn hooks_cost_nothing_for_what_is_not_sampled() {
+    let pipeline = Pipeline::new(Rate::ALWAYS);
+    let request = || to_server(Some(Caller::not_sampled()));
+    let layer = pipeline
+        .server()
+        .with_request_headers([http::header::ACCEPT])
+        .on_request(|_, _| {})
+        .on_end(|_, _| {});
+    assert_eq!(added(layer, request), 1);
+    pipeline.assert_not_recorded();
+}

@@ -4,7 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on panics")]
+    reason = "a test that cannot go on panics"
+)]
 
 use std::error::Error;
 use std::fmt;

@@ -137,7 +137,7 @@ fn urls_in_messages_are_without_what_a_user_calls_secret() {
         let layer = layer.with_more_redacted_query_keys(["token"]);
         let message = "http://me:pass@a/?token=abc&sig=def";
         let answer = answering(&[("grpc-status", "2"), ("grpc-message", message)], []);
-        drive(layer.clone().layer(scripted(answer)), call());
+        drive(layer.layer(scripted(answer)), call());
         let clean = "http://REDACTED:REDACTED@a/?token=REDACTED&sig=REDACTED";
         assert_eq!(error_description(&tracing.only()), Some(clean));
 
