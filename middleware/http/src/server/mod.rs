@@ -3,7 +3,8 @@
 //! What [`TraceLayer`] does to a request, in order:
 //!
 //! 1. It reads the caller's trace context from the headers: exactly one well-formed `traceparent`,
-//!    `tracestate`, `baggage`. What is malformed counts as absent.
+//!    `tracestate`, `baggage`. What is malformed counts as absent. If it is
+//!    [asked to](TraceLayer::with_query_context) it looks into the query as well.
 //! 2. It starts a span of kind *server* under that context, or under the one that is current, or as
 //!    a root. If nobody will keep the span only its context is made, in one allocation.
 //! 3. It calls the inner service with the span's context current, and keeps it current in every poll
@@ -151,6 +152,7 @@
 //! spans are strangers unless there is no remote parent.
 
 mod layer;
+mod query_context;
 mod record;
 mod route;
 

@@ -20,6 +20,7 @@ mod custom;
 mod incoming;
 mod outgoing;
 mod passing_on;
+mod query;
 mod random_flag;
 mod switched_off;
 mod through;
