@@ -208,10 +208,11 @@ where
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
         let Self { spans, options } = self;
         let propagator = &options.propagator;
-        if !spans.is_enabled()
-            && !propagator.fields_present(request.headers())
-            && !(options.query_context && query_context::is_present(request.uri()))
-        {
+        let has_context = || {
+            propagator.fields_present(request.headers())
+                || options.query_context && query_context::is_present(request.uri())
+        };
+        if !spans.is_enabled() && !has_context() {
             return None;
         }
         let mut extraction = propagator.extract(request.headers(), &Context::current());
