@@ -42,15 +42,27 @@ impl Named {
         cx.with_remote_span_context(parent)
     }
 
-    /// Where an earlier format has named the same trace, what only that one can say stands: the `tracestate`, and
-    /// whether the trace id is random.
+    /// Where an earlier format has named the same trace, what only that one can say stands: the `tracestate`, whether
+    /// the trace id is random, and whether the trace is sampled if this one leaves that open.
     fn span_context(&self, earlier: Option<&SpanContext>) -> SpanContext {
         let mut flags = self.flags;
         let mut trace_state = TraceState::NONE;
         if let Some(earlier) = earlier.filter(|earlier| earlier.trace_id() == self.trace_id) {
-            flags = flags | (earlier.trace_flags() & RANDOM);
+            let mut kept = RANDOM;
+            if !self.is_decided() {
+                kept = kept | TraceFlags::SAMPLED;
+            }
+            flags = flags | (earlier.trace_flags() & kept);
             trace_state = earlier.trace_state().clone();
         }
         SpanContext::new(self.trace_id, self.span_id, flags, true, trace_state)
+    }
+
+    const fn is_decided(&self) -> bool {
+        match self.remark {
+            None | Some(Remark::Debug(_)) => true,
+            #[cfg(feature = "b3")]
+            Some(Remark::Deferred(..)) => false,
+        }
     }
 }

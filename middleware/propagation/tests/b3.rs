@@ -409,7 +409,7 @@ fn works_on_a_carrier_that_answers_for_one_value_only() {
 #[test]
 fn hostile_headers_are_not_looked_at() {
     for unit in ["-", "a-", "0", "80f198ee56343ba864fe8b2a57d3eff7-"] {
-        let long = unit.repeat(64 * 1024 / unit.len());
+        let long = unit.repeat(64 * 1024 / unit.len()) + "a";
         let map = headers(&[
             ("b3", &long),
             ("x-b3-traceid", &long),

@@ -148,6 +148,41 @@ fn neither_baggage_is_lost() {
 
 #[cfg(feature = "b3")]
 #[test]
+fn a_decision_that_b3_leaves_open_is_the_one_of_the_other_format() {
+    let ids = "00000000000000000000000000000009-0000000000000001";
+    for (flags, state) in [("01", "-1"), ("03", "-1"), ("00", "")] {
+        let traceparent = format!("00-{ids}-{flags}");
+        let lines = [("b3", ids), ("traceparent", &traceparent)];
+        for kinds in [
+            [PropagatorKind::TraceContext, PropagatorKind::B3],
+            [PropagatorKind::B3, PropagatorKind::TraceContext],
+        ] {
+            let expected = [
+                ("b3", &*format!("{ids}{state}")),
+                ("traceparent", &traceparent),
+            ];
+            assert_eq!(
+                passed_on(&of(&kinds), &lines),
+                pairs(&expected),
+                "{kinds:?}"
+            );
+        }
+    }
+}
+
+#[cfg(feature = "b3")]
+#[test]
+fn a_debug_flag_of_jaeger_alone_is_none_of_b3() {
+    let propagator = of(&[PropagatorKind::Jaeger, PropagatorKind::B3]);
+    let sent = passed_on(&propagator, &[("uber-trace-id", "9:8:0:2")]);
+    assert!(
+        sent[0].1.ends_with("-0") && sent[1].1.ends_with(":0"),
+        "{sent:?}"
+    );
+}
+
+#[cfg(feature = "b3")]
+#[test]
 fn a_denial_without_ids_leaves_the_trace_of_another_format_alone() {
     let lines = [
         ("b3", "0"),

@@ -138,11 +138,9 @@ impl Extractor for Fields<'_> {
     }
 }
 
-/// Digits and dashes, no more than there can be, and none of them at the end to stand for nothing.
+/// Digits between dashes, no more than there can be.
 fn is_single(text: &str) -> bool {
-    text.len() <= MAX_SINGLE_BYTES
-        && !text.ends_with('-')
-        && text.split('-').all(|part| is_digits(part, 32))
+    text.len() <= MAX_SINGLE_BYTES && text.split('-').all(|part| is_digits(part, 32))
 }
 
 /// Lower-case hexadecimal.

@@ -14,7 +14,7 @@
 //! | state `1`, and `true` in `x-b3-sampled` | sampled |
 //! | state `0`, and `false` in `x-b3-sampled` | not sampled |
 //! | state `d`, and `x-b3-flags: 1` | sampled, and passed on as `d` along the whole trace; other `x-b3-flags` are ignored |
-//! | no state: the decision is left to the receiver | not sampled, as in all of OpenTelemetry; passed on without a state as long as there is no span of ours |
+//! | no state: the decision is left to the receiver | not sampled, as in all of OpenTelemetry, unless another format says so of the same trace; passed on without a state as long as there is no span of ours |
 //! | any other state | no parent |
 //! | state `0` alone, without ids | not sampled: a parent with ids made up for it, unless another format has named one |
 //! | state `1` or `d` alone | nothing: there is no trace to follow, and a root is sampled by its own rate |

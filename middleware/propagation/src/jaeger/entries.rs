@@ -12,25 +12,22 @@ use crate::baggage::{MAX_BYTES, MAX_MEMBERS, is_token};
 
 /// The context with the entries among `fields`, beside those that it has already; nothing if there are none.
 ///
-/// The work and the memory are bounded by the limits of W3C Baggage, beyond a look at each name.
+/// The work and the memory are bounded by the limit of W3C Baggage in bytes, beyond a look at each name; how many
+/// entries there are is bounded by the API.
 pub(super) fn read<'a>(
     fields: impl Iterator<Item = (&'a str, &'a str)>,
     cx: &Context,
 ) -> Option<Context> {
     let mut baggage: Option<Baggage> = None;
-    let (mut members, mut bytes) = (0, 0);
+    let mut bytes = 0;
     for (name, value) in fields {
         let Some(key) = key_of(name).filter(|key| is_token(key.as_bytes())) else {
             continue;
         };
-        if members == MAX_MEMBERS {
-            break;
-        }
         bytes += key.len() + value.len() + 1;
         if bytes > MAX_BYTES {
             break;
         }
-        members += 1;
         let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
         // It has the same limits, and leaves out what goes beyond them.
         let baggage = baggage.get_or_insert_with(|| copy(cx.baggage()));

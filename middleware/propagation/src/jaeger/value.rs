@@ -12,9 +12,6 @@ use crate::{named::Named, remark::Remark, white_space};
 /// The parent, or nothing if the value is not legal.
 pub(super) fn parse(value: &[u8]) -> Option<Named> {
     let value = white_space::trim(value);
-    if value.len() > MAX_BYTES {
-        return None;
-    }
     let value = str::from_utf8(value).ok()?;
     if value.contains(':') {
         of_parts(value.split(':'))
@@ -71,6 +68,3 @@ fn number(digits: &str, max: usize) -> Option<u128> {
 
 const SAMPLED: u8 = 0x01;
 const DEBUG: u8 = 0x02;
-
-/// Three ids, two digits of flags, and three colons of up to three bytes.
-const MAX_BYTES: usize = 32 + 16 + 16 + 2 + 3 * 3;
