@@ -39,6 +39,10 @@ pub struct Rejected {
     pub tracestate: bool,
     /// Some member of the `baggage` was illegal or beyond the limits.
     pub baggage: bool,
+    /// There were B3 headers, and no legal ones among them.
+    pub b3: bool,
+    /// There was an `uber-trace-id`, but not exactly one, or it was illegal.
+    pub jaeger: bool,
 }
 
 // === impl Extraction ===
@@ -52,6 +56,8 @@ impl Extraction {
                 traceparent: false,
                 tracestate: false,
                 baggage: false,
+                b3: false,
+                jaeger: false,
             },
         }
     }
@@ -86,6 +92,6 @@ impl Rejected {
     /// Whether anything was rejected.
     #[must_use]
     pub const fn any(&self) -> bool {
-        self.traceparent || self.tracestate || self.baggage
+        self.traceparent || self.tracestate || self.baggage || self.b3 || self.jaeger
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A trace stays whole only if every hop reads the context of the message it receives and writes it into the
 //! messages it sends. This crate is that, and nothing else: [W3C Trace Context level 2][trace-context]
-//! (`traceparent`, `tracestate`) and [W3C Baggage][baggage-spec], on OpenTelemetry's own types. It starts no
-//! span, keeps no state and logs nothing.
+//! (`traceparent`, `tracestate`) and [W3C Baggage][baggage-spec], and where it is asked for the formats that were
+//! there before, on OpenTelemetry's own types. It starts no span, keeps no state and logs nothing.
 //!
 //! - [`Propagator`] works on an [`http::HeaderMap`]. It is what Towline's layers hold.
 //! - [`TraceContextPropagator`], [`BaggagePropagator`] and [`CompositePropagator`] work on every other carrier
 //!   through [`TextMapPropagator`](opentelemetry::propagation::TextMapPropagator).
-//! - `envelope`, with the feature of that name, is a carrier for messages that have no room for headers.
+//! - [`Propagator::of`] reads and writes other formats as well, by their [names](PropagatorKind): B3, with the feature
+//!   `b3`, and [Jaeger's](jaeger).
+//! - [`environment`] is a carrier for processes, [`query`] one for URLs, [`PropagationContext`] one for maps of strings;
+//!   `envelope`, with the feature of that name, is one for messages that have no room for headers.
 //! - [`traceparent`], [`tracestate`] and [`baggage`] are the formats by themselves.
 //!
 //! # One hop
@@ -68,7 +71,7 @@
 //! | `baggage` beyond 64 members or 8192 bytes | what fits is kept |
 //! | white space around values, members, keys | ignored where the grammars have it |
 //!
-//! The modules have the whole of it and the reasons.
+//! The modules have the whole of it and the reasons. [`jaeger`] and `b3` have such a table too.
 //!
 //! # What it costs
 //!
@@ -85,6 +88,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `b3` | no | `b3`: B3 in both of its forms, and the names `b3` and `b3multi`; brings opentelemetry-propagator-b3 |
 //! | `envelope` | no | `envelope`: messages with their context, for protocols without headers; brings serde_json and base64 |
 //! | `full` | no | all of them |
 //!
@@ -94,20 +98,36 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod extraction;
+mod fields;
 mod hex;
+mod kind;
+mod named;
 mod names;
 mod propagator;
+mod remark;
 mod text_map;
 mod white_space;
 
+#[cfg(feature = "b3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "b3")))]
+pub mod b3;
 pub mod baggage;
 #[cfg(feature = "envelope")]
 #[cfg_attr(docsrs, doc(cfg(feature = "envelope")))]
 pub mod envelope;
+pub mod environment;
+pub mod jaeger;
+pub mod query;
 pub mod traceparent;
 pub mod tracestate;
 
+#[cfg(feature = "b3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "b3")))]
+pub use b3::B3Propagator;
 pub use extraction::{Extraction, Rejected};
+pub use fields::PropagationContext;
+pub use jaeger::JaegerPropagator;
+pub use kind::{ParsePropagatorKindError, ParsePropagatorKindErrorKind, PropagatorKind};
 pub use names::{BAGGAGE, TRACEPARENT, TRACESTATE};
 pub use propagator::Propagator;
 pub use text_map::{BaggagePropagator, CompositePropagator, TraceContextPropagator};

@@ -1,13 +1,22 @@
 //! The direct path between a header map and a context.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
+#[cfg(feature = "b3")]
+use crate::b3;
 use crate::{
-    BAGGAGE, Extraction, TRACEPARENT, TRACESTATE, TraceParent, baggage, text_map, tracestate,
+    BAGGAGE, BaggagePropagator, CompositePropagator, Extraction, PropagatorKind, TRACEPARENT,
+    TRACESTATE, TraceContextPropagator, TraceParent, baggage, jaeger, text_map, tracestate,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
-    Context, baggage::BaggageExt, propagation::TextMapPropagator, trace::TraceContextExt,
+    Context,
+    baggage::BaggageExt,
+    propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
+    trace::TraceContextExt,
 };
 
 /// Reads the context of a message from its headers and writes it into others: what every layer holds.
@@ -15,6 +24,8 @@ use opentelemetry::{
 /// Unless it is [custom](Self::custom) it works on an [`http::HeaderMap`] directly, without going through
 /// strings: it follows a lone `traceparent` without an allocation and writes one with a single allocation.
 /// It never consults or changes OpenTelemetry's global propagator. A clone is the same propagator, and cheap.
+///
+/// For carriers other than header maps it is a [`TextMapPropagator`].
 ///
 /// ```
 /// use http::HeaderMap;
@@ -40,7 +51,17 @@ pub struct Propagator(Kind);
 #[derive(Clone)]
 enum Kind {
     W3c { trace_context: bool, baggage: bool },
+    Several(Arc<Several>),
     Custom(Arc<dyn TextMapPropagator + Send + Sync>),
+}
+
+/// Formats that are not W3C's alone.
+struct Several {
+    kinds: Vec<PropagatorKind>,
+    /// The same for other carriers.
+    text_map: CompositePropagator,
+    /// Those of them that have no way of their own into a header map.
+    others: CompositePropagator,
 }
 
 // === impl Propagator ===
@@ -85,6 +106,46 @@ impl Propagator {
         })
     }
 
+    /// These formats: each is read, each is written. A repeated one counts once.
+    ///
+    /// They are read in their order. One that finds a legal parent takes the place of those before, as in
+    /// OpenTelemetry's other languages; one that finds none leaves the others' alone. Where two name the same trace,
+    /// the `tracestate` and the random flag of W3C's stay with it, whatever the order. W3C Baggage is read before the
+    /// baggage of Jaeger, which is added to it.
+    ///
+    /// For W3C's alone this is [`w3c`](Self::w3c) or one of its kin.
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use opentelemetry::Context;
+    /// use towline_propagation::{Propagator, PropagatorKind};
+    ///
+    /// let propagator = Propagator::of([PropagatorKind::TraceContext, PropagatorKind::Jaeger]);
+    /// let mut received = HeaderMap::new();
+    /// received.insert("uber-trace-id", "0af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:0:1".parse()?);
+    ///
+    /// let mut sent = HeaderMap::new();
+    /// propagator.inject(&propagator.extract(&received, &Context::new()).into_context(), &mut sent);
+    /// assert_eq!(sent["traceparent"], "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    /// assert_eq!(sent["uber-trace-id"], received["uber-trace-id"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of(kinds: impl IntoIterator<Item = PropagatorKind>) -> Self {
+        let kinds = in_order(kinds);
+        if kinds.iter().all(|kind| is_w3c(*kind)) {
+            return Self(Kind::W3c {
+                trace_context: kinds.contains(&PropagatorKind::TraceContext),
+                baggage: kinds.contains(&PropagatorKind::Baggage),
+            });
+        }
+        Self(Kind::Several(Arc::new(Several {
+            text_map: CompositePropagator::of(kinds.iter().copied()),
+            others: CompositePropagator::of(kinds.iter().copied().filter(|kind| !is_w3c(*kind))),
+            kinds,
+        })))
+    }
+
     /// Any other format, or a [composition](crate::CompositePropagator) of several, through OpenTelemetry's
     /// interface for carriers.
     ///
@@ -103,19 +164,28 @@ impl Propagator {
     /// Allocates nothing if there is neither `tracestate` nor `baggage`.
     #[must_use]
     pub fn extract(&self, headers: &HeaderMap, base: &Context) -> Extraction {
-        let Kind::W3c {
-            trace_context,
-            baggage,
-        } = self.0
-        else {
-            return self.extract_custom(headers, base);
-        };
         let mut extraction = Extraction::new(base.clone());
-        if trace_context {
-            extract_trace_context(headers, &mut extraction);
-        }
-        if baggage {
-            extract_baggage(headers, &mut extraction);
+        match &self.0 {
+            Kind::W3c {
+                trace_context,
+                baggage,
+            } => {
+                if *trace_context {
+                    extract_trace_context(headers, &mut extraction);
+                }
+                if *baggage {
+                    extract_baggage(headers, &mut extraction);
+                }
+            }
+            Kind::Several(several) => {
+                for kind in &several.kinds {
+                    extract_kind(*kind, headers, &mut extraction);
+                }
+            }
+            Kind::Custom(propagator) => {
+                extraction.base =
+                    propagator.extract_with_context(base, &text_map::Incoming(headers));
+            }
         }
         extraction
     }
@@ -126,6 +196,8 @@ impl Propagator {
     /// whatever was there before. If the span context is invalid both are left as they are. Likewise there is
     /// one `baggage` or none if `cx` holds baggage, though it be empty, so that what a proxy copied from its
     /// caller does not outlive a change to it; a context without baggage leaves the header as it is.
+    ///
+    /// What is written by other formats takes the place of what was there by their names, in the same way.
     ///
     /// Takes one allocation for the `traceparent`, one for a `tracestate`, a few for baggage, and what the
     /// map itself needs to grow. A map that can [hold no more](http::header::MaxSizeReached) stays as it is.
@@ -142,6 +214,7 @@ impl Propagator {
                     inject_baggage(cx, headers);
                 }
             }
+            Kind::Several(several) => several.inject(cx, headers),
             Kind::Custom(propagator) => {
                 propagator.inject_context(cx, &mut text_map::Outgoing(headers))
             }
@@ -162,6 +235,7 @@ impl Propagator {
                 (*trace_context && headers.contains_key(TRACEPARENT))
                     || (*baggage && headers.contains_key(BAGGAGE))
             }
+            Kind::Several(several) => several.kinds.iter().any(|kind| is_present(*kind, headers)),
             Kind::Custom(propagator) => {
                 let mut fields = propagator.fields().peekable();
                 match fields.peek() {
@@ -200,6 +274,13 @@ impl Propagator {
                     headers.remove(TRACESTATE);
                 }
             }
+            Kind::Several(_) => {
+                for name in self.names() {
+                    if !name.eq_ignore_ascii_case(BAGGAGE.as_str()) {
+                        headers.remove(name);
+                    }
+                }
+            }
             Kind::Custom(propagator) => {
                 for field in propagator.fields() {
                     if !field.eq_ignore_ascii_case(BAGGAGE.as_str()) {
@@ -210,10 +291,16 @@ impl Propagator {
         }
     }
 
-    /// Takes the `baggage` out, if this propagator reads it.
+    /// Takes the `baggage` out, if this propagator reads it, and Jaeger's on the same terms.
     pub fn remove_baggage(&self, headers: &mut HeaderMap) {
         let read = match &self.0 {
             Kind::W3c { baggage, .. } => *baggage,
+            Kind::Several(several) => {
+                if several.kinds.contains(&PropagatorKind::Jaeger) {
+                    jaeger::remove_baggage(headers);
+                }
+                several.kinds.contains(&PropagatorKind::Baggage)
+            }
             Kind::Custom(propagator) => propagator
                 .fields()
                 .any(|field| field.eq_ignore_ascii_case(BAGGAGE.as_str())),
@@ -223,12 +310,88 @@ impl Propagator {
         }
     }
 
-    fn extract_custom(&self, headers: &HeaderMap, base: &Context) -> Extraction {
+    /// The names of the fields that are read or written, in lower case and each once: what to remove from a carrier
+    /// that is used again. Beyond the [fields](TextMapPropagator::fields), which are those that are written, it has
+    /// both forms of B3. Those of Jaeger's baggage cannot be named beforehand.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = TextMapPropagator::fields(self)
+            .map(str::to_ascii_lowercase)
+            .collect();
+        #[cfg(feature = "b3")]
+        if let Kind::Several(several) = &self.0
+            && several
+                .kinds
+                .iter()
+                .any(|kind| matches!(kind, PropagatorKind::B3 | PropagatorKind::B3Multi))
+        {
+            names.extend(b3::ALL.map(|name| name.to_string()));
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// For carriers that are no header maps: it reads and writes what it does in those, except that an [`Injector`] cannot
+/// remove a field. The parent is in the context that is extracted.
+///
+/// Of a [custom](Self::custom) propagator it is that one's own.
+impl TextMapPropagator for Propagator {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
         match &self.0 {
-            Kind::Custom(propagator) => {
-                Extraction::new(propagator.extract_with_context(base, &text_map::Incoming(headers)))
+            Kind::W3c {
+                trace_context,
+                baggage,
+            } => {
+                if *trace_context {
+                    TraceContextPropagator::new().inject_context(cx, injector);
+                }
+                if *baggage {
+                    BaggagePropagator::new().inject_context(cx, injector);
+                }
             }
-            Kind::W3c { .. } => Extraction::new(base.clone()),
+            Kind::Several(several) => several.text_map.inject_context(cx, injector),
+            Kind::Custom(propagator) => propagator.inject_context(cx, injector),
+        }
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        match &self.0 {
+            Kind::W3c {
+                trace_context,
+                baggage,
+            } => {
+                let mut cx = cx.clone();
+                if *trace_context {
+                    cx = TraceContextPropagator::new().extract_with_context(&cx, extractor);
+                }
+                if *baggage {
+                    cx = BaggagePropagator::new().extract_with_context(&cx, extractor);
+                }
+                cx
+            }
+            Kind::Several(several) => several.text_map.extract_with_context(cx, extractor),
+            Kind::Custom(propagator) => propagator.extract_with_context(cx, extractor),
+        }
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        match &self.0 {
+            Kind::W3c {
+                trace_context,
+                baggage,
+            } => {
+                let (parent, entries) = W3C_FIELDS.split_at(2);
+                FieldIter::new(match (trace_context, baggage) {
+                    (true, true) => &*W3C_FIELDS,
+                    (true, false) => parent,
+                    (false, true) => entries,
+                    (false, false) => &[],
+                })
+            }
+            Kind::Several(several) => several.text_map.fields(),
+            Kind::Custom(propagator) => propagator.fields(),
         }
     }
 }
@@ -251,8 +414,76 @@ impl fmt::Debug for Propagator {
                 .field("trace_context", trace_context)
                 .field("baggage", baggage)
                 .finish(),
+            Kind::Several(several) => f.debug_tuple("Propagator").field(&several.kinds).finish(),
             Kind::Custom(propagator) => f.debug_tuple("Propagator").field(propagator).finish(),
         }
+    }
+}
+
+// === impl Several ===
+
+impl Several {
+    fn inject(&self, cx: &Context, headers: &mut HeaderMap) {
+        // Before anything is written: two kinds of B3 share their names.
+        for kind in &self.kinds {
+            match kind {
+                #[cfg(feature = "b3")]
+                PropagatorKind::B3 | PropagatorKind::B3Multi => {
+                    if cx.span().span_context().is_valid() {
+                        b3::clear(headers);
+                    }
+                }
+                PropagatorKind::Jaeger => jaeger::clear(cx, headers),
+                PropagatorKind::TraceContext => inject_trace_context(cx, headers),
+                PropagatorKind::Baggage => inject_baggage(cx, headers),
+            }
+        }
+        self.others
+            .inject_context(cx, &mut text_map::Outgoing(headers));
+    }
+}
+
+const fn is_w3c(kind: PropagatorKind) -> bool {
+    matches!(kind, PropagatorKind::TraceContext | PropagatorKind::Baggage)
+}
+
+/// Each once, and W3C Baggage not behind Jaeger's: it takes the place of what is there, Jaeger's is added.
+fn in_order(kinds: impl IntoIterator<Item = PropagatorKind>) -> Vec<PropagatorKind> {
+    let mut ordered = Vec::new();
+    for kind in kinds {
+        if !ordered.contains(&kind) {
+            ordered.push(kind);
+        }
+    }
+    let place = |kind| ordered.iter().position(|other| *other == kind);
+    if let (Some(jaeger), Some(baggage)) = (
+        place(PropagatorKind::Jaeger),
+        place(PropagatorKind::Baggage),
+    ) && jaeger < baggage
+    {
+        ordered.remove(baggage);
+        ordered.insert(jaeger, PropagatorKind::Baggage);
+    }
+    ordered
+}
+
+fn extract_kind(kind: PropagatorKind, headers: &HeaderMap, extraction: &mut Extraction) {
+    match kind {
+        PropagatorKind::TraceContext => extract_trace_context(headers, extraction),
+        PropagatorKind::Baggage => extract_baggage(headers, extraction),
+        #[cfg(feature = "b3")]
+        PropagatorKind::B3 | PropagatorKind::B3Multi => b3::extract(headers, extraction),
+        PropagatorKind::Jaeger => jaeger::extract(headers, extraction),
+    }
+}
+
+fn is_present(kind: PropagatorKind, headers: &HeaderMap) -> bool {
+    match kind {
+        PropagatorKind::TraceContext => headers.contains_key(TRACEPARENT),
+        PropagatorKind::Baggage => headers.contains_key(BAGGAGE),
+        #[cfg(feature = "b3")]
+        PropagatorKind::B3 | PropagatorKind::B3Multi => b3::is_present(headers),
+        PropagatorKind::Jaeger => jaeger::is_present(headers),
     }
 }
 
@@ -331,3 +562,6 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
         None => drop(headers.remove(name)),
     }
 }
+
+static W3C_FIELDS: LazyLock<[String; 3]> =
+    LazyLock::new(|| [TRACEPARENT, TRACESTATE, BAGGAGE].map(|name| name.to_string()));

@@ -5,9 +5,9 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use tower_service::Service;
 use towline_otlp::{Batch, BoxTransport, ExportError, ExporterBuilder, Receipt};
+use towline_propagation::{Propagator, PropagatorKind};
 use towline_sampler::{Rate, Sampler};
 
-use crate::propagator::Format;
 use crate::{Config, Environment, StartError, Towline, start};
 
 /// What tracing is made of, from [`Towline::builder`].
@@ -39,7 +39,8 @@ pub struct TowlineBuilder {
     pub(crate) config: Config,
     pub(crate) environment: Environment,
     pub(crate) resource_attributes: Vec<KeyValue>,
-    pub(crate) format: Format,
+    /// Nothing where code does not say.
+    pub(crate) propagator: Option<Propagator>,
     pub(crate) transport: Option<BoxTransport>,
     pub(crate) late_transport: bool,
     /// What code says of the exporter, in its order.
@@ -63,7 +64,7 @@ impl TowlineBuilder {
             config: Config::new(),
             environment: Environment::process(),
             resource_attributes: Vec::new(),
-            format: Format::default(),
+            propagator: None,
             transport: None,
             late_transport: false,
             exporter_options: Vec::new(),
@@ -130,13 +131,34 @@ impl TowlineBuilder {
         self
     }
 
-    /// Sets which headers carry the context. Default: W3C Trace Context and W3C Baggage, which take no detour through
-    /// strings.
+    /// Sets which headers carry the context, by the names that `OTEL_PROPAGATORS` has for them, which it wins over.
+    /// Default: W3C Trace Context and W3C Baggage. Without any no context is read or sent.
+    ///
+    /// All are read, all are sent; see [`Propagator::of`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towline::{PropagatorKind, Towline};
+    ///
+    /// let tracing = Towline::builder()
+    ///     .with_propagators([PropagatorKind::TraceContext, PropagatorKind::Baggage, PropagatorKind::Jaeger])
+    ///     .build()?;
+    /// assert_eq!(tracing.propagator().names(), ["baggage", "traceparent", "tracestate", "uber-trace-id"]);
+    /// # Ok::<(), towline::StartError>(())
+    /// ```
+    pub fn with_propagators(mut self, kinds: impl IntoIterator<Item = PropagatorKind>) -> Self {
+        self.propagator = Some(Propagator::of(kinds));
+        self
+    }
+
+    /// Sets which headers carry the context: some of a kind that [`with_propagators`](Self::with_propagators) does not
+    /// have. What is said last counts.
     pub fn with_propagator(
         mut self,
         propagator: impl TextMapPropagator + Send + Sync + 'static,
     ) -> Self {
-        self.format = Format::custom(propagator);
+        self.propagator = Some(Propagator::custom(propagator));
         self
     }
 
@@ -252,6 +274,7 @@ impl fmt::Debug for TowlineBuilder {
             .field("resource_attributes", &self.resource_attributes)
             .field("transport", &self.transport)
             .field("late_transport", &self.late_transport)
+            .field("propagator", &self.propagator)
             .field("sampler", &self.sampler)
             .finish_non_exhaustive()
     }

@@ -15,7 +15,6 @@ use towline_sampler::{Control, Rate, Sampler};
 use towline_span::{SpanLayer, Spans};
 
 use crate::live::Teller;
-use crate::propagator::Format;
 use crate::{Config, StartError, TowlineBuilder, scope};
 
 /// Tracing: hands out the layers, switches them while they serve, and brings the last spans home.
@@ -58,7 +57,6 @@ pub struct Towline {
 
 struct Shared {
     parts: Parts,
-    propagator: Propagator,
     http: SdkTracer,
     filters: Filters,
     teller: Teller,
@@ -69,7 +67,7 @@ pub(crate) struct Parts {
     pub(crate) provider: SdkTracerProvider,
     pub(crate) sampler: Sampler,
     pub(crate) exporter: Option<Exporter>,
-    pub(crate) format: Format,
+    pub(crate) propagator: Propagator,
     pub(crate) random_trace_ids: bool,
     pub(crate) role: Role,
 }
@@ -136,13 +134,13 @@ impl Towline {
         Self::builder().build()
     }
 
-    /// No tracing: the layers pass the caller's context on, and nothing else happens.
+    /// No tracing: the layers pass the caller's context on, in W3C's headers, and nothing else happens.
     #[must_use]
     pub fn off() -> Self {
-        Self::passing(Format::default())
+        Self::passing(Propagator::default())
     }
 
-    pub(crate) fn passing(format: Format) -> Self {
+    pub(crate) fn passing(propagator: Propagator) -> Self {
         let control = Control::new(Rate::NEVER);
         control.set_enabled(false);
         let sampler = Sampler::new(control);
@@ -154,14 +152,13 @@ impl Towline {
             provider,
             sampler,
             exporter: None,
-            format,
+            propagator,
             random_trace_ids: true,
             role: Role::Passing,
         })
     }
 
     pub(crate) fn new(parts: Parts) -> Self {
-        let propagator = parts.format.propagator();
         let http = scope::http_tracer(&parts.provider);
         let (filters, teller) = (Filters::default(), Teller::default());
         if parts.role != Role::Passing {
@@ -170,7 +167,6 @@ impl Towline {
         Self {
             shared: Arc::new(Shared {
                 parts,
-                propagator,
                 http,
                 filters,
                 teller,
@@ -305,7 +301,7 @@ impl Towline {
     /// Which headers carry the context.
     #[must_use]
     pub fn propagator(&self) -> Propagator {
-        self.shared.propagator.clone()
+        self.shared.parts.propagator.clone()
     }
 
     /// Makes the provider and the propagator OpenTelemetry's global ones, for instrumentation that looks there, in place
@@ -315,7 +311,7 @@ impl Towline {
     /// passing contexts through.
     pub fn install_global(&self) {
         let parts = &self.shared.parts;
-        parts.format.install();
+        opentelemetry::global::set_text_map_propagator(parts.propagator.clone());
         if parts.role != Role::Passing {
             opentelemetry::global::set_tracer_provider(parts.provider.clone());
         }
@@ -420,7 +416,7 @@ impl fmt::Debug for Towline {
             .field("sampler", self.sampler())
             .field("role", &self.shared.parts.role)
             .field("exporter", &self.exporter())
-            .field("propagator", &self.shared.propagator)
+            .field("propagator", &self.shared.parts.propagator)
             .field("filters", &self.shared.filters)
             .finish_non_exhaustive()
     }

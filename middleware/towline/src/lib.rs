@@ -81,7 +81,7 @@
 //! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `…_CLIENT_KEY` | none |
 //! | name of the service | text | `service_name` | [`with_service_name`](TowlineBuilder::with_service_name) | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
 //! | more about the service | attributes | | [`with_resource_attributes`](TowlineBuilder::with_resource_attributes) | `OTEL_RESOURCE_ATTRIBUTES` | see [below](#resource) |
-//! | headers of the context | | | [`with_propagator`](TowlineBuilder::with_propagator) | | W3C Trace Context and Baggage |
+//! | headers of the context | | | [`with_propagators`](TowlineBuilder::with_propagators), [`with_propagator`](TowlineBuilder::with_propagator) | `OTEL_PROPAGATORS` | W3C Trace Context and Baggage |
 //! | headers for the collector, compression | | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_EXPORTER_OTLP_HEADERS`, `…_COMPRESSION` | none |
 //! | buffer, batches, times, retries | bytes, spans, time | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_TIMEOUT` | see [`otlp::ExporterBuilder`] |
 //!
@@ -122,6 +122,7 @@
 //! | `OTEL_BSP_MAX_QUEUE_SIZE` | spans: [`buffer_spans`](otlp::ExporterBuilder::buffer_spans), beside the limit in bytes |
 //! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | spans: [`batch_spans`](otlp::ExporterBuilder::batch_spans), beside the limit in bytes |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`; the ratio to the millionth |
+//! | `OTEL_PROPAGATORS` | the [headers](PropagatorKind) that carry the context, also where tracing is off: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` between commas, or `none`; default `tracecontext,baggage` |
 //! | `OTEL_SERVICE_NAME` | the name of the service; wins over `service.name` in the next one |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,…`, percent-encoded; all discarded if one cannot be read |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | read by the OpenTelemetry SDK |
@@ -130,8 +131,7 @@
 //! They also fill what a file leaves out. What they say of a connection is passed over where there is none, as with files.
 //!
 //! Two defaults are not the specification's: without a variable only what a sampled caller asks for is recorded, and an
-//! endpoint without a scheme is plaintext. `OTEL_PROPAGATORS` and `OTEL_CONFIG_FILE` are not read; one that is set is told
-//! by a WARN.
+//! endpoint without a scheme is plaintext. `OTEL_CONFIG_FILE` is not read; one that is set is told by a WARN.
 //!
 //! # Resource
 //!
@@ -146,7 +146,9 @@
 //! # Log
 //!
 //! Through `tracing`, and never per request: one INFO when tracing starts that says what is on, one for each change while
-//! it serves, one WARN for a layer whose tracer has nothing behind it, and what the [exporter](otlp) has to say about a backend that is away or back. Off says nothing.
+//! it serves, one WARN for a layer whose tracer has nothing behind it, and what the [exporter](otlp) has to say about a
+//! backend that is away or back. Off says nothing, but for an `OTEL_PROPAGATORS` that makes no sense, since that counts
+//! then as well.
 //!
 //! # Features
 //!
@@ -156,6 +158,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | yes | the route and the peer's address, where axum has left them in a request, to [`http_server`](Towline::http_server); `http::axum` |
+//! | `b3` | no | the propagators `b3` and `b3multi`, which cannot be named without it |
 //! | `clap` | no | `TraceArgs`: `--trace` and `--trace-exporter` for command-line programs |
 //! | `console` | no | export to `console:`: lines of text, for development |
 //! | `file` | yes | export to `file://` |
@@ -170,6 +173,7 @@
 //! | `zstd` | no | compression with zstd |
 //! | `yaml` | yes | `Towline::from_file`, `Config::from_file`, `Config::from_yaml` |
 //! | `reqwest` | no | `http::client::reqwest` |
+//! | `retry` | no | `http::client::retry`: attempts of `tower::retry` that say which they are |
 //! | `full` | no | all of them |
 //!
 //! # The family
@@ -210,7 +214,7 @@ pub use towline_span as span;
 
 pub use towline_http::{CallerContext, Filter, Filters, SampledFlag, Trust};
 pub use towline_otlp::{Endpoint, FlushError, ShutdownError, Stats};
-pub use towline_propagation::Propagator;
+pub use towline_propagation::{ParsePropagatorKindError, Propagator, PropagatorKind};
 pub use towline_sampler::{Control, Limit, Limiter, Rate, Sampler};
 pub use towline_span::{SpanLayer, Spans};
 

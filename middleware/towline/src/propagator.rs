@@ -1,79 +1,13 @@
-use std::fmt;
-use std::sync::Arc;
+use towline_propagation::{Propagator, PropagatorKind};
 
-use opentelemetry::Context;
-use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-#[cfg(feature = "clap")]
-use towline_propagation::{BAGGAGE, TRACEPARENT, TRACESTATE};
-use towline_propagation::{CompositePropagator, Propagator};
+use crate::TowlineBuilder;
+use crate::environment::NamedPropagators;
 
-/// Which headers carry the context: for the layers, and for whoever uses OpenTelemetry's global propagator.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Format {
-    /// W3C Trace Context and W3C Baggage.
-    #[default]
-    W3c,
-    Custom(Shared),
-}
-
-/// A propagator in several places.
-#[derive(Clone)]
-pub(crate) struct Shared(Arc<dyn TextMapPropagator + Send + Sync>);
-
-// === impl Format ===
-
-impl Format {
-    pub(crate) fn custom(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        Self::Custom(Shared(Arc::new(propagator)))
-    }
-
-    /// For the layers.
-    pub(crate) fn propagator(&self) -> Propagator {
-        match self {
-            Self::W3c => Propagator::w3c(),
-            Self::Custom(shared) => Propagator::custom(shared.clone()),
-        }
-    }
-
-    /// The names of the headers, in lower case.
-    #[cfg(feature = "clap")]
-    pub(crate) fn fields(&self) -> Vec<String> {
-        match self {
-            Self::W3c => [TRACEPARENT, TRACESTATE, BAGGAGE]
-                .map(|name| name.to_string())
-                .into(),
-            Self::Custom(shared) => shared.fields().map(str::to_ascii_lowercase).collect(),
-        }
-    }
-
-    /// Makes it the global one of this process.
-    pub(crate) fn install(&self) {
-        match self {
-            Self::W3c => opentelemetry::global::set_text_map_propagator(CompositePropagator::w3c()),
-            Self::Custom(shared) => opentelemetry::global::set_text_map_propagator(shared.clone()),
-        }
-    }
-}
-
-// === impl Shared ===
-
-impl TextMapPropagator for Shared {
-    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        self.0.inject_context(cx, injector);
-    }
-
-    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        self.0.extract_with_context(cx, extractor)
-    }
-
-    fn fields(&self) -> FieldIter<'_> {
-        self.0.fields()
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+/// The headers that carry the context, by the first who says so: code, environment, default.
+pub(crate) fn find(builder: &TowlineBuilder, by_environment: NamedPropagators) -> Propagator {
+    builder
+        .propagator
+        .clone()
+        .or_else(|| Some(Propagator::of(by_environment.kinds?)))
+        .unwrap_or_else(|| Propagator::of(PropagatorKind::DEFAULT.iter().copied()))
 }

@@ -12,6 +12,7 @@ use towline_sampler::Sampler;
 use towline_span::{OpenSpan, Spans};
 
 use super::forwarded::TrustedProxies;
+use super::query_context::RequestContext;
 use super::record::{Description, Recorder};
 use super::route::DeferredRoute;
 use super::{PeerAddr, Trace};
@@ -45,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) classify: Option<ClassifyResponse>,
     pub(crate) trace_id: ResponseTraceId,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) query_context: bool,
 }
 
 type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
@@ -95,6 +97,43 @@ impl<T> TraceLayer<T> {
     #[must_use]
     pub fn with_propagator(mut self, propagator: Propagator) -> Self {
         self.options_mut().propagator = propagator;
+        self
+    }
+
+    /// Reads the caller's trace context from the query of the target as well, for callers that cannot set headers: a
+    /// browser opens a websocket with nothing but a URL, `wss://host/path?traceparent=00-…-01`. Default: off.
+    ///
+    /// `traceparent`, and `tracestate` beside it, by the rules of [`query`](towline_propagation::query), whatever the
+    /// [propagator](Self::with_propagator) is. A parent that the headers name comes first: they are written for this
+    /// request by the hop that sends it, a URL may be older, copied or cached. The target is not changed, and
+    /// `url.query` has both values, which are no secrets.
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Empty;
+    /// # use opentelemetry::trace::TracerProvider;
+    /// # use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+    /// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use towline_http::server::TraceLayer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let exporter = InMemorySpanExporter::default();
+    /// # let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    /// let layer = TraceLayer::new(provider.tracer("terminal")).with_query_context();
+    /// # let service = ServiceBuilder::new().layer(layer).service(service_fn(|_: Request<()>| async {
+    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<&'static [u8]>::new()))
+    /// # }));
+    /// let request = Request::get("/connect?traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").body(())?;
+    /// service.oneshot(request).await?;
+    /// let spans = exporter.get_finished_spans()?;
+    /// assert_eq!(spans[0].parent_span_id.to_string(), "b7ad6b7169203331");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_query_context(mut self) -> Self {
+        self.options_mut().query_context = true;
         self
     }
 
@@ -221,10 +260,11 @@ where
         let Self { spans, options } = self;
         let propagator = &options.propagator;
         let skipped = options.skips(RequestHead::from(&*request));
-        if (skipped || !spans.is_enabled()) && !propagator.fields_present(request.headers()) {
+        let context = RequestContext::new(propagator, options.query_context, request.uri());
+        if (skipped || !spans.is_enabled()) && !context.is_present(request.headers()) {
             return None;
         }
-        let caller = options.trust.receive(request, propagator);
+        let caller = options.trust.receive(request, &context);
         if skipped {
             return Some((caller.pass(), Recorder::new(request.method(), None)));
         }
@@ -300,6 +340,7 @@ impl Default for Options {
             classify: None,
             trace_id: ResponseTraceId::default(),
             proxies: None,
+            query_context: false,
         }
     }
 }
@@ -314,6 +355,7 @@ impl fmt::Debug for Options {
             .field("deferred_route", &self.deferred_route)
             .field("trust", &self.trust)
             .field("filters", &self.filters)
+            .field("query_context", &self.query_context)
             .finish_non_exhaustive()
     }
 }

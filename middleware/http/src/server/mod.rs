@@ -4,8 +4,9 @@
 //!
 //! 1. It reads the caller's trace context from the headers: exactly one well-formed `traceparent`,
 //!    `tracestate`, `baggage`. What is malformed counts as absent, and so does what is
-//!    [not believed](crate::trust). A request that is [filtered out](crate::filter) goes on from here
-//!    without a span.
+//!    [not believed](crate::trust). If it is [asked to](TraceLayer::with_query_context) it looks into
+//!    the query as well. A request that is [filtered out](crate::filter) goes on from here without a
+//!    span.
 //! 2. It starts a span of kind *server* under that context, or under the one that is current, or as
 //!    a root. If nobody will keep the span only its context is made, in one allocation.
 //! 3. It calls the inner service with the span's context current, and keeps it current in every poll
@@ -217,6 +218,7 @@
 mod forwarded;
 mod layer;
 mod options;
+mod query_context;
 mod record;
 mod route;
 

@@ -21,6 +21,7 @@ mod filtered;
 mod incoming;
 mod outgoing;
 mod passing_on;
+mod query;
 mod random_flag;
 mod switched_off;
 mod through;

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS};
 
 /// Whether `name` is a `token` of [RFC 7230, §3.2.6](https://www.rfc-editor.org/rfc/rfc7230#section-3.2.6):
 /// the keys of members and of properties.
-pub(super) fn is_token(name: &[u8]) -> bool {
+pub(crate) fn is_token(name: &[u8]) -> bool {
     !name.is_empty()
         && name.iter().all(|byte| {
             byte.is_ascii_alphanumeric()

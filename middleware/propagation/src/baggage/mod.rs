@@ -49,6 +49,7 @@ pub use decode::decode;
 pub use encode::encode;
 
 pub(crate) use decode::incoming;
+pub(crate) use grammar::is_token;
 
 /// The most members of a baggage that is read or sent: 64, the number that every platform must
 /// [propagate](https://www.w3.org/TR/2024/CR-baggage-20240530/#limits) and the most the API's `Baggage` holds.

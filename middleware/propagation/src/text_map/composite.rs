@@ -6,11 +6,14 @@ use opentelemetry::{
 };
 
 use super::{BaggagePropagator, TraceContextPropagator};
+#[cfg(feature = "b3")]
+use crate::b3::B3Propagator;
+use crate::{PropagatorKind, jaeger::JaegerPropagator};
 
 /// Several propagators in a fixed order, each seeing what the ones before it have read.
 ///
-/// On extraction a later propagator that finds something wins over an earlier one; on injection each writes
-/// its own fields. Unlike the API's own composition its [fields](TextMapPropagator::fields) come in that
+/// On extraction a later propagator that finds something legal wins over an earlier one, and one that does not
+/// leaves alone what was found; on injection each writes its own fields. Unlike the API's own composition its [fields](TextMapPropagator::fields) come in that
 /// order too, each once.
 ///
 /// ```
@@ -50,6 +53,30 @@ impl CompositePropagator {
         Self::new()
             .with(TraceContextPropagator::new())
             .with(BaggagePropagator::new())
+    }
+
+    /// These formats, in their order.
+    ///
+    /// ```
+    /// use opentelemetry::propagation::TextMapPropagator;
+    /// use towline_propagation::{CompositePropagator, PropagatorKind};
+    ///
+    /// let composite = CompositePropagator::of([PropagatorKind::TraceContext, PropagatorKind::Jaeger]);
+    /// assert!(composite.fields().eq(["traceparent", "tracestate", "uber-trace-id"]));
+    /// ```
+    #[must_use]
+    pub fn of(kinds: impl IntoIterator<Item = PropagatorKind>) -> Self {
+        kinds
+            .into_iter()
+            .fold(Self::new(), |composite, kind| match kind {
+                PropagatorKind::TraceContext => composite.with(TraceContextPropagator::new()),
+                PropagatorKind::Baggage => composite.with(BaggagePropagator::new()),
+                #[cfg(feature = "b3")]
+                PropagatorKind::B3 => composite.with(B3Propagator::single()),
+                #[cfg(feature = "b3")]
+                PropagatorKind::B3Multi => composite.with(B3Propagator::multi()),
+                PropagatorKind::Jaeger => composite.with(JaegerPropagator::new()),
+            })
     }
 
     /// Adds `propagator` behind the others.

@@ -3,7 +3,7 @@
 use opentelemetry::propagation::Extractor;
 
 /// The values of `field`, in order. Carriers that only answer `get` have at most one.
-pub(super) fn lines<'a>(extractor: &'a dyn Extractor, field: &str) -> Vec<&'a str> {
+pub(crate) fn lines<'a>(extractor: &'a dyn Extractor, field: &str) -> Vec<&'a str> {
     match extractor.get_all(field) {
         Some(lines) if !lines.is_empty() => lines,
         _ => extractor.get(field).into_iter().collect(),

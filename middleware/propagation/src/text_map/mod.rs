@@ -10,6 +10,7 @@ pub use baggage::BaggagePropagator;
 pub use composite::CompositePropagator;
 pub use trace_context::TraceContextPropagator;
 
-#[cfg(feature = "envelope")]
+#[cfg(any(feature = "b3", feature = "envelope"))]
 pub(crate) use header_map::NO_TEXT;
 pub(crate) use header_map::{Incoming, Outgoing};
+pub(crate) use lines::lines;

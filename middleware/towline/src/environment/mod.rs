@@ -9,6 +9,7 @@ mod attributes;
 mod batching;
 mod client;
 mod exporter;
+mod propagators;
 mod reader;
 mod sampler;
 mod source;
@@ -18,6 +19,7 @@ use towline_sampler::Sampler;
 pub(crate) use self::batching::Batching;
 pub(crate) use self::client::NamedClient;
 pub(crate) use self::exporter::NamedExporter;
+pub(crate) use self::propagators::NamedPropagators;
 use self::reader::Reader;
 pub use self::source::Environment;
 
@@ -30,6 +32,7 @@ pub(crate) struct Variables {
     pub(crate) client: NamedClient,
     pub(crate) batching: Batching,
     pub(crate) sampler: Option<Sampler>,
+    pub(crate) propagators: NamedPropagators,
     pub(crate) service_name: Option<String>,
     /// Without `service.name`.
     pub(crate) resource_attributes: Vec<(String, String)>,
@@ -47,6 +50,7 @@ impl Variables {
         let client = client::client(&mut read);
         let batching = batching::batching(&mut read);
         let sampler = sampler::sampler(&mut read);
+        let propagators = propagators::propagators(&mut read);
         let mut resource_attributes = match read.text(RESOURCE_ATTRIBUTES) {
             None => Vec::new(),
             Some(text) => attributes::parse(&text).unwrap_or_else(|error| {
@@ -72,6 +76,7 @@ impl Variables {
             client,
             batching,
             sampler,
+            propagators,
             service_name,
             resource_attributes,
             complaints: read.into_complaints(),
@@ -85,7 +90,7 @@ const SERVICE_NAME: &str = "service.name";
 
 /// Variables of the specification that would change what is sent, or whether it arrives: nobody should have to find out
 /// that they have no effect.
-const NOT_READ: [&str; 2] = ["OTEL_CONFIG_FILE", "OTEL_PROPAGATORS"];
+const NOT_READ: [&str; 1] = ["OTEL_CONFIG_FILE"];
 
 #[cfg(test)]
 mod tests {
@@ -143,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_variable_without_effect_is_told_without_its_value() {
-        let variables = read([("OTEL_PROPAGATORS", "b3")]);
+        let variables = read([("OTEL_CONFIG_FILE", "sdk.yaml")]);
         assert_eq!(
             variables.complaints,
-            ["OTEL_PROPAGATORS is set, which this version does not read"]
+            ["OTEL_CONFIG_FILE is set, which this version does not read"]
         );
     }
 }

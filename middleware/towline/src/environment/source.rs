@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::env::{self, VarError};
 use std::fmt;
 
+#[cfg(feature = "clap")]
+use towline_propagation::environment::EnvironmentCarrier;
+
 /// Where environment variables are read from: the process, or a map that takes its place in a test or an embedding
 /// program.
 ///
@@ -55,6 +58,19 @@ impl Environment {
             },
         };
         value.filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(feature = "clap")]
+impl From<&Environment> for EnvironmentCarrier {
+    fn from(environment: &Environment) -> Self {
+        match &environment.0 {
+            Source::Process => Self::from_process(),
+            Source::Given(variables) => variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+        }
     }
 }
 

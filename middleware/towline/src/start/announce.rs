@@ -19,6 +19,11 @@ pub(super) fn started(
         service_name = service_name.as_ref().map(tracing::field::display),
         "tracing is on"
     );
+    complain(complaints);
+}
+
+/// Tells the log what is of no use.
+pub(super) fn complain<'a>(complaints: impl IntoIterator<Item = &'a String>) {
     for complaint in complaints {
         tracing::warn!(target: TARGET, "{complaint}");
     }

@@ -6,6 +6,8 @@ mod origin;
 mod provided;
 mod target;
 
+use std::mem;
+
 use towline_otlp::Exporter;
 use towline_sampler::{Control, Rate, Sampler};
 
@@ -13,16 +15,20 @@ use self::target::Target;
 use crate::environment::Variables;
 use crate::handle::{Parts, Role};
 use crate::resource::{Said, resource};
-use crate::{StartError, Towline, TowlineBuilder};
+use crate::{StartError, Towline, TowlineBuilder, propagator};
 
 pub(crate) fn start(mut builder: TowlineBuilder) -> Result<Towline, StartError> {
     let mut variables = Variables::read(&builder.environment);
     target::check_urls(&builder)?;
+    // Contexts are passed on also where nothing is recorded.
+    let named = mem::take(&mut variables.propagators);
+    announce::complain(&named.complaint);
+    let propagator = propagator::find(&builder, named);
     if !is_enabled(&builder, &variables) {
-        return Ok(Towline::passing(builder.format));
+        return Ok(Towline::passing(propagator));
     }
     if let Some(provided) = builder.provider.take() {
-        return provided::start(provided, builder, &variables);
+        return provided::start(provided, builder, propagator, &variables);
     }
     let target = Target::find(&mut builder, &variables)?;
     let described = target.to_string();
@@ -66,7 +72,7 @@ pub(crate) fn start(mut builder: TowlineBuilder) -> Result<Towline, StartError> 
         provider: provider.build(),
         sampler,
         exporter,
-        format: builder.format,
+        propagator,
         random_trace_ids: builder.random_trace_ids,
         role: Role::Owner,
     }))

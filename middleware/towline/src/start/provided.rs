@@ -1,4 +1,5 @@
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 
 use super::announce;
@@ -11,6 +12,7 @@ use crate::{Config, StartError, StartErrorKind, Towline, TowlineBuilder};
 pub(super) fn start(
     (provider, sampler): (SdkTracerProvider, Sampler),
     builder: TowlineBuilder,
+    propagator: Propagator,
     variables: &Variables,
 ) -> Result<Towline, StartError> {
     if let Some(beside) = without_effect(&builder) {
@@ -33,7 +35,7 @@ pub(super) fn start(
         provider,
         sampler,
         exporter: None,
-        format: builder.format,
+        propagator,
         random_trace_ids: builder.random_trace_ids,
         role: Role::Guest,
     }))

@@ -2,15 +2,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use towline_propagation::environment::EnvironmentCarrier;
 use towline_sampler::{Branch, Control, Rate, Sampler};
 use towline_span::truncate;
 
 use super::args::TraceArgs;
 use super::notice;
 use super::session::{Parts, TraceSession};
-use super::variables;
-use crate::{Endpoint, Environment, Towline, TowlineBuilder};
+use crate::environment::NamedPropagators;
+use crate::{Endpoint, Environment, Towline, TowlineBuilder, propagator};
 
 /// The options of a [`TraceSession`], from [`TraceArgs::session`].
 ///
@@ -117,8 +119,7 @@ impl TraceSessionBuilder {
             let endpoint = Endpoint::parse(url).ok()?;
             Some(endpoint.to_string())
         });
-        let format = builder.format.clone();
-        let fields = format.fields();
+        let propagator = propagator::find(&builder, NamedPropagators::read(&self.environment));
         let tracing = if self.args.is_on() {
             let builder = builder
                 .with_enabled(true)
@@ -135,20 +136,21 @@ impl TraceSessionBuilder {
                     &self.program,
                     &format!("this command is not traced, since {error}"),
                 );
-                Towline::passing(format)
+                Towline::passing(propagator)
             })
         } else {
-            Towline::passing(format)
+            Towline::passing(propagator)
         };
-        let headers = variables::read(&self.environment, &fields);
-        let extraction = tracing.propagator().extract(&headers, &Context::current());
+        let variables = EnvironmentCarrier::from(&self.environment);
+        let parent = tracing
+            .propagator()
+            .extract_with_context(&Context::current(), &variables);
         TraceSession::new(Parts {
             spans: tracing.spans(SCOPE),
             tracing,
             root: self.root,
             attributes: self.attributes,
-            parent: extraction.into_context(),
-            fields,
+            parent,
             destination,
             deadline: self.deadline,
             program: self.program,

@@ -4,7 +4,6 @@ mod args;
 mod builder;
 mod notice;
 mod session;
-mod variables;
 
 pub use self::args::TraceArgs;
 pub use self::builder::TraceSessionBuilder;

@@ -5,17 +5,17 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::HeaderMap;
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use tower_service::Service;
 use towline_otlp::policy::Unimplemented;
 use towline_otlp::{Batch, ExportError, Receipt, ShutdownError, ShutdownErrorKind, Stats};
+use towline_propagation::environment::{EnvironmentCarrier, variable_name};
 use towline_span::{ErrorText, NoFailure, SpanCall, SpanFuture, Spans};
 
 use super::notice;
-use super::variables;
 use crate::Towline;
 
 /// The trace of one command, from [`TraceArgs::start`](crate::TraceArgs::start).
@@ -95,8 +95,6 @@ pub(super) struct Parts {
     pub(super) attributes: Vec<KeyValue>,
     /// What the program was started in.
     pub(super) parent: Context,
-    /// Where the context stands, in headers and in variables.
-    pub(super) fields: Vec<String>,
     /// Where spans go, if the user has said so.
     pub(super) destination: Option<String>,
     pub(super) deadline: Duration,
@@ -201,9 +199,16 @@ impl TraceSession {
         } else {
             &self.parts.parent
         };
-        let mut headers = HeaderMap::new();
-        self.tracing().propagator().inject(context, &mut headers);
-        variables::write(&headers, &self.parts.fields, command);
+        let propagator = self.tracing().propagator();
+        let mut variables = EnvironmentCarrier::new();
+        propagator.inject_context(context, &mut variables);
+        if variables.is_empty() {
+            return;
+        }
+        for name in propagator.names() {
+            command.env_remove(&*variable_name(&name));
+        }
+        command.envs(variables);
     }
 
     /// Forwards the spans over gRPC through a connection that the program has anyway, such as a
