@@ -172,6 +172,7 @@ mod environment;
 mod error;
 #[cfg(feature = "grpc-layers")]
 mod grpc_layers;
+pub mod guide;
 mod handle;
 mod propagator;
 mod resource;
@@ -195,10 +196,7 @@ pub use towline_sampler::{Control, Rate, Sampler};
 pub use towline_span::{SpanLayer, Spans};
 
 pub use self::builder::TowlineBuilder;
-pub use self::config::{Config, KeyPair};
-#[cfg(feature = "yaml")]
-#[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
-pub use self::config::{ConfigError, ConfigErrorKind};
+pub use self::config::{Config, ConfigError, ConfigErrorKind, KeyPair, Problem};
 pub use self::environment::Environment;
 pub use self::error::{StartError, StartErrorKind};
 #[cfg(feature = "grpc-layers")]
@@ -206,6 +204,7 @@ pub use self::error::{StartError, StartErrorKind};
 pub use self::grpc_layers::{ClientLayer, GrpcClientLayer, GrpcServerLayer, ServerLayer};
 pub use self::handle::{HttpClientLayer, HttpServerLayer, Towline};
 pub use self::scope::SCHEMA_URL;
+pub use self::start::{Change, CheckReport, Reload};
 #[cfg(feature = "clap")]
 #[cfg_attr(docsrs, doc(cfg(feature = "clap")))]
 pub use self::trace_args::{TraceArgs, TraceSession, TraceSessionBuilder};

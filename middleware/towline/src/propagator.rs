@@ -56,6 +56,21 @@ impl Format {
     }
 }
 
+/// The names that [`OTEL_PROPAGATORS`] has for them, or the headers of one that code brings.
+///
+/// [`OTEL_PROPAGATORS`]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/configuration/sdk-environment-variables.md#general-sdk-configuration
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::W3c => f.write_str("tracecontext,baggage"),
+            Self::Custom(shared) => {
+                let fields: Vec<_> = shared.fields().collect();
+                write!(f, "custom ({})", fields.join(", "))
+            }
+        }
+    }
+}
+
 // === impl Shared ===
 
 impl TextMapPropagator for Shared {

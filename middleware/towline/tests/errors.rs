@@ -50,7 +50,7 @@ fn enabled_without_an_exporter() {
         builder().with_config(Config::from_file(&path).unwrap()),
         StartErrorKind::NoExporter,
         &format!(
-            "{}: `exporter_url` is not given although tracing is enabled: expected a URL such as grpc://collector:4317",
+            "{}:1:1: `exporter_url` is not given although tracing is enabled: expected a URL such as grpc://collector:4317",
             path.display()
         ),
     );
@@ -162,7 +162,14 @@ fn a_certificate_of_the_environment_is_for_what_is_tls_anyway() {
     let error = build("https://c").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is \"/nowhere/cert.pem\", which cannot be read: expected a PEM file"
+        format!(
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: CA certificate {path} holds no certificate: \
+             expected PEM, which begins with -----BEGIN CERTIFICATE-----\n\
+             OTEL_EXPORTER_OTLP_CLIENT_KEY is \"/nowhere/key.pem\", which cannot be read: \
+             expected a PEM file: No such file or directory (os error 2)\n\
+             OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is \"/nowhere/cert.pem\", which cannot be read: \
+             expected a PEM file: No such file or directory (os error 2)"
+        )
     );
 }
 
@@ -189,8 +196,8 @@ fn certificates_that_are_not_there_are_named_but_only_where_tracing_is_on() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for (config, expected) in [
         (
-            enabled("grpc://c").with_ca_certs([file.path(), "/nowhere/ca.pem".as_ref()]),
-            "`ca_certs[1]` is \"/nowhere/ca.pem\", which cannot be read: expected a PEM file",
+            enabled("grpc://c").with_ca_certs(["/nowhere/ca.pem"]),
+            "`ca_certs[0]` is \"/nowhere/ca.pem\", which cannot be read: expected a PEM file",
         ),
         (
             enabled("grpc://c")

@@ -10,6 +10,7 @@ use super::args::TraceArgs;
 use super::notice;
 use super::session::{Parts, TraceSession};
 use super::variables;
+use crate::start::Basis;
 use crate::{Endpoint, Environment, Towline, TowlineBuilder};
 
 /// The options of a [`TraceSession`], from [`TraceArgs::session`].
@@ -135,10 +136,10 @@ impl TraceSessionBuilder {
                     &self.program,
                     &format!("this command is not traced, since {error}"),
                 );
-                Towline::passing(format)
+                Towline::passing(format, Basis::default())
             })
         } else {
-            Towline::passing(format)
+            Towline::passing(format, Basis::default())
         };
         let headers = variables::read(&self.environment, &fields);
         let extraction = tracing.propagator().extract(&headers, &Context::current());
