@@ -474,6 +474,7 @@ impl fmt::Debug for ExporterBuilder {
             .field("late_resource", &self.late_resource)
             .field("limits", &self.limits)
             .field("max_message_bytes", &self.max_message_bytes)
+            .field("service_bytes", &self.service_bytes)
             .field("flush_interval", &self.flush_interval)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("backoff", &self.backoff)

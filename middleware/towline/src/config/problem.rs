@@ -54,6 +54,20 @@ impl Problem {
         self
     }
 
+    /// With what an error says of its causes; what it says itself is told already.
+    pub(crate) fn with_causes_of(self, error: &dyn Error) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        match causes.is_empty() {
+            true => self,
+            false => self.with_source(Box::<dyn Error + Send + Sync>::from(causes.join(": "))),
+        }
+    }
+
     /// Which kind it is.
     #[must_use]
     pub const fn kind(&self) -> StartErrorKind {

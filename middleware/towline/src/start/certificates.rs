@@ -111,11 +111,8 @@ fn check_pair([both, key, cert]: &[Origin; 3], pair: &KeyPair, problems: &mut Pr
 
 #[cfg(feature = "tls")]
 fn unusable(origin: &Origin, error: &towline_otlp::TransportError) -> Problem {
-    let problem = Problem::of(StartErrorKind::Certificates, origin, format!(": {error}"));
-    match std::error::Error::source(error) {
-        Some(cause) => problem.with_source(Arc::new(io::Error::other(cause.to_string())) as Arc<_>),
-        None => problem,
-    }
+    let rest = format!(": {error}");
+    Problem::of(StartErrorKind::Certificates, origin, rest).with_causes_of(error)
 }
 
 #[cfg(not(feature = "tls"))]

@@ -110,7 +110,7 @@ pub(super) fn problem(error: BuildError, settings: &Settings, target: Option<&Ta
             _ => None,
         });
         let problem = match (by_option, target) {
-            (Some(origin), _) => unusable(origin, transport),
+            (Some(origin), _) => blame(origin, &transport.to_string()),
             // It names the file, which is more than where spans go.
             (None, _) if transport.kind() == TransportErrorKind::Tls => {
                 Problem::new(StartErrorKind::Certificates, transport.to_string())
@@ -118,10 +118,7 @@ pub(super) fn problem(error: BuildError, settings: &Settings, target: Option<&Ta
             (None, Some(Target::Endpoint(_, origin))) => unusable(origin, transport),
             (None, _) => Problem::new(StartErrorKind::Exporter, transport.to_string()),
         };
-        return match transport.source() {
-            Some(_) => problem.with_source(Arc::new(error) as Arc<_>),
-            None => problem,
-        };
+        return problem.with_causes_of(transport);
     }
     let by_option = error.option().and_then(|option| match option {
         "buffer_bytes" => origin(&settings.buffer_bytes)
@@ -137,14 +134,7 @@ pub(super) fn problem(error: BuildError, settings: &Settings, target: Option<&Ta
         _ => None,
     });
     match by_option {
-        Some(origin) => {
-            let text = error.to_string();
-            // It begins with the name, which may stand there already.
-            match text.strip_prefix(origin.name()) {
-                Some(rest) => Problem::of(StartErrorKind::Exporter, origin, rest),
-                None => unusable(origin, text),
-            }
-        }
+        Some(origin) => blame(origin, &error.to_string()),
         None => {
             let problem = Problem::new(StartErrorKind::Exporter, error.to_string());
             problem.with_source(Arc::new(error) as Arc<_>)
@@ -152,6 +142,90 @@ pub(super) fn problem(error: BuildError, settings: &Settings, target: Option<&Ta
     }
 }
 
+/// A text that may begin with the name of the setting.
+fn blame(origin: &Origin, text: &str) -> Problem {
+    match text.strip_prefix(origin.name()) {
+        Some(rest) => Problem::of(StartErrorKind::Exporter, origin, rest),
+        None => unusable(origin, text),
+    }
+}
+
 fn origin<T>(said: &Option<crate::config::Said<T>>) -> Option<&Origin> {
     said.as_ref().map(|said| &said.origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use towline_otlp::Exporter;
+
+    use super::*;
+    use crate::Config;
+
+    #[test]
+    fn every_setting_reaches_its_option() {
+        let ms = Duration::from_millis;
+        let config = Config::new()
+            .with_attempt_timeout(ms(1))
+            .with_flush_interval(ms(2))
+            .with_buffer_bytes(3)
+            .with_buffer_spans(4)
+            .with_batch_bytes(5)
+            .with_batch_spans(6)
+            .with_max_message_bytes(7)
+            .with_forward_bytes(8)
+            .with_concurrency(9)
+            .with_retry_initial_delay(ms(10))
+            .with_retry_max_delay(ms(11))
+            .with_retry_max_elapsed(ms(12));
+        let expected = Exporter::builder()
+            .attempt_timeout(ms(1))
+            .flush_interval(ms(2))
+            .buffer_bytes(3)
+            .buffer_spans(4)
+            .batch_bytes(5)
+            .batch_spans(6)
+            .max_message_bytes(7)
+            .service_bytes(8)
+            .concurrency(9)
+            .backoff(
+                Backoff::new()
+                    .initial(ms(10))
+                    .max_delay(ms(11))
+                    .max_elapsed(ms(12)),
+            );
+        let exporter = set_on(Exporter::builder(), &config.settings);
+        assert_eq!(format!("{exporter:?}"), format!("{expected:?}"));
+        let untouched = set_on(Exporter::builder(), &Config::new().settings);
+        assert_eq!(
+            format!("{untouched:?}"),
+            format!("{:?}", Exporter::builder())
+        );
+    }
+
+    #[test]
+    fn every_setting_of_the_connection_reaches_the_client() {
+        let origin = Origin::code("exporter_url");
+        let endpoint = towline_otlp::Endpoint::parse("grpc://collector").unwrap();
+        let target = Target::Endpoint(endpoint, origin);
+        let header = || {
+            let name = http::HeaderName::from_static("x-team");
+            (name, http::HeaderValue::from_static("users"))
+        };
+        let config = Config::new()
+            .with_headers([header()])
+            .with_compression(towline_otlp::Compression::Zstd)
+            .with_user_agent("users/1.0")
+            .with_connect_timeout(Duration::from_secs(7));
+        let mut problems = Problems::default();
+        let options = client(&config.settings, &target, &mut problems).unwrap();
+        let expected = ClientOptions::new()
+            .header(header().0, header().1)
+            .compression(towline_otlp::Compression::Zstd)
+            .user_agent("users/1.0")
+            .connect_timeout(Duration::from_secs(7));
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+        assert!(problems.is_empty());
+    }
 }

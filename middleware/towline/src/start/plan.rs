@@ -120,12 +120,16 @@ fn own(
         .as_ref()
         .and_then(|target| exporter::client(&settings, target, problems));
     let said_rate = settings.sampling_rate_per_million.as_ref();
-    let sampler = match (builder.sampler, variables.sampler.take()) {
-        (Some(sampler), _) => sampler,
-        (None, Some(sampler)) if said_rate.is_none() => sampler,
-        (None, _) => Sampler::new(Control::new(Rate::NEVER)),
+    let is_of_code = builder.sampler.is_some();
+    let by_default = builder.sampler.or(variables.sampler.take());
+    let rate = by_default
+        .as_ref()
+        .map_or(Rate::NEVER, |sampler| sampler.control().rate());
+    let sampler = match by_default {
+        Some(sampler) if is_of_code || said_rate.is_none() => sampler,
+        _ => Sampler::new(Control::new(Rate::NEVER)),
     };
-    let basis = basis.with_rate(sampler.control().rate());
+    let basis = basis.with_rate(rate);
     let by_file = settings.resource_attributes.as_ref();
     let resource = resource(SaidOfResource {
         service_name: settings
@@ -202,26 +206,9 @@ pub(super) fn connect(planned: &mut Planned, deadline: Duration) -> Option<bool>
     if let Err(error) = result {
         let rest = format!(": {error}");
         let problem = Problem::of(StartErrorKind::Unreachable, origin, rest);
-        let problem = match std::error::Error::source(&error) {
-            Some(_) => problem.with_source(Box::<dyn std::error::Error + Send + Sync>::from(
-                causes(&error),
-            )),
-            None => problem,
-        };
-        planned.problems.push(problem);
+        planned.problems.push(problem.with_causes_of(&error));
     }
     Some(is_reached)
-}
-
-/// The causes of an error whose own text is told already.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut texts = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        texts.push(cause.to_string());
-        source = cause.source();
-    }
-    texts.join(": ")
 }
 
 // === impl Off ===

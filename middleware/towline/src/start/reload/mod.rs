@@ -243,3 +243,7 @@ impl Basis {
         );
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "yaml")]
+mod precedence;
