@@ -18,7 +18,7 @@ use towline_span::{SpanLayer, Spans};
 use crate::config::Problem;
 use crate::propagator::Format;
 use crate::start::Basis;
-use crate::{CheckReport, Config, Reload, StartError, StartErrorKind, TowlineBuilder, scope};
+use crate::{Config, Reload, StartError, StartErrorKind, TowlineBuilder, scope};
 
 /// Tracing: hands out the layers, switches them while they serve, and brings the last spans home.
 ///
@@ -427,7 +427,7 @@ impl Towline {
     /// Whether tracing would start from a file, and what is wrong if not: see [`TowlineBuilder::check`].
     #[cfg(feature = "yaml")]
     #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
-    pub fn check_file(path: impl AsRef<Path>) -> CheckReport {
+    pub fn check_file(path: impl AsRef<Path>) -> crate::CheckReport {
         Self::builder().with_config_file(path).check()
     }
 

@@ -20,7 +20,9 @@ mod settings;
 mod shown;
 mod suggest;
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "yaml")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
 use opentelemetry::KeyValue;
@@ -238,7 +240,7 @@ impl Config {
     ///
     /// The format's, and with everything that is wrong.
     pub fn deserialize_crio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::by_serde(CRIO.from_table(Node::deserialize(deserializer)?))
+        Self::by_serde(CRIO.read_table(Node::deserialize(deserializer)?))
     }
 
     /// The tracing options of etcd, by arguments (`--name=value` or `--name value`) over environment variables. Other
@@ -275,7 +277,7 @@ impl Config {
         arguments: impl IntoIterator<Item = A>,
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
-        Self::by_program(ETCD.from_flags(arguments, environment))
+        Self::by_program(ETCD.read_flags(arguments, environment))
     }
 
     /// The tracing options of CRI-O, by arguments (`--name=value` or `--name value`) over environment variables. Other
@@ -308,7 +310,7 @@ impl Config {
         arguments: impl IntoIterator<Item = A>,
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
-        Self::by_program(CRIO.from_flags(arguments, environment))
+        Self::by_program(CRIO.read_flags(arguments, environment))
     }
 
     fn by_program(reading: Reading) -> Result<Self, ConfigError> {

@@ -143,6 +143,7 @@ impl Problems {
         }
     }
 
+    #[cfg(feature = "yaml")]
     pub(crate) fn append(&mut self, other: Self) {
         for problem in other.list {
             self.push(problem);

@@ -114,7 +114,7 @@ pub(super) const CRIO: Program = Program {
 
 impl Program {
     /// By arguments over variables. Other arguments belong to others.
-    pub(super) fn from_flags(
+    pub(super) fn read_flags(
         &self,
         flags: impl IntoIterator<Item = impl AsRef<str>>,
         environment: &Environment,
@@ -177,7 +177,7 @@ impl Program {
     }
 
     /// By a table of a configuration file.
-    pub(super) fn from_table(&self, node: Node) -> Reading {
+    pub(super) fn read_table(&self, node: Node) -> Reading {
         let fields = self.options.iter().map(|option| Field {
             names: std::slice::from_ref(&option.key),
             read: option.read,

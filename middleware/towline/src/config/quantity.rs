@@ -46,7 +46,7 @@ pub(crate) fn shown_duration(time: Duration) -> String {
         (1000, "s"),
     ]
     .into_iter()
-    .find(|(unit, _)| ms % unit == 0)
+    .find(|(unit, _)| ms.is_multiple_of(*unit))
     .map_or_else(
         || format!("{ms}ms"),
         |(unit, name)| format!("{}{name}", ms / unit),
