@@ -140,7 +140,7 @@ pub use self::receipt::Receipt;
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use self::transport::Tls;
 pub use self::transport::{
-    BoxTransport, BoxTransportFuture, Discard, TransportError, TransportErrorKind,
+    BoxTransport, BoxTransportFuture, Discard, TransportError, TransportErrorKind, reach,
 };
 #[cfg(feature = "console")]
 #[cfg_attr(docsrs, doc(cfg(feature = "console")))]

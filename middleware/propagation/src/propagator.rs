@@ -403,6 +403,40 @@ impl Default for Propagator {
     }
 }
 
+/// The names that [`OTEL_PROPAGATORS`] has for it, such as `tracecontext,baggage`, or `none`; of a
+/// [custom](Propagator::custom) one its fields.
+///
+/// [`OTEL_PROPAGATORS`]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/configuration/sdk-environment-variables.md#general-sdk-configuration
+impl fmt::Display for Propagator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = match &self.0 {
+            Kind::W3c {
+                trace_context,
+                baggage,
+            } => &[
+                trace_context.then_some(PropagatorKind::TraceContext),
+                baggage.then_some(PropagatorKind::Baggage),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>(),
+            Kind::Several(several) => &several.kinds,
+            Kind::Custom(propagator) => {
+                let fields: Vec<_> = propagator.fields().collect();
+                return write!(f, "custom ({})", fields.join(", "));
+            }
+        };
+        if kinds.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, kind) in kinds.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}{kind}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Propagator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -1,14 +1,20 @@
 use std::fmt;
+#[cfg(feature = "yaml")]
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use tower_service::Service;
-use towline_otlp::{Batch, BoxTransport, ExportError, ExporterBuilder, Receipt};
+use towline_otlp::{Batch, BoxTransport, Compression, ExportError, ExporterBuilder, Receipt};
 use towline_propagation::{Propagator, PropagatorKind};
 use towline_sampler::{Rate, Sampler};
 
-use crate::{Config, Environment, StartError, Towline, start};
+use crate::config::{Problems, builder_options, plain_options};
+use crate::{CheckReport, Config, Environment, KeyPair, StartError, Towline, start};
 
 /// What tracing is made of, from [`Towline::builder`].
 ///
@@ -37,6 +43,12 @@ use crate::{Config, Environment, StartError, Towline, start};
 pub struct TowlineBuilder {
     pub(crate) code: Config,
     pub(crate) config: Config,
+    /// What is wrong with the file that the configuration came from.
+    pub(crate) problems: Problems,
+    /// Keys of that file whose values cannot be used.
+    pub(crate) broken: Vec<&'static str>,
+    /// Whether nothing is known of that file.
+    pub(crate) is_unreadable: bool,
     pub(crate) environment: Environment,
     pub(crate) resource_attributes: Vec<KeyValue>,
     /// Nothing where code does not say.
@@ -62,6 +74,9 @@ impl TowlineBuilder {
         Self {
             code: Config::new(),
             config: Config::new(),
+            problems: Problems::default(),
+            broken: Vec::new(),
+            is_unreadable: false,
             environment: Environment::process(),
             resource_attributes: Vec::new(),
             propagator: None,
@@ -79,7 +94,31 @@ impl TowlineBuilder {
     /// Sets what the operator says. Default: nothing.
     pub fn with_config(mut self, config: Config) -> Self {
         self.config = config;
+        self.problems = Problems::default();
+        self.broken = Vec::new();
+        self.is_unreadable = false;
         self
+    }
+
+    /// Sets what the operator says, by a file: see [`Config::from_file`].
+    ///
+    /// What is wrong with the file is told by [`build`](Self::build) and [`check`](Self::check), together with what is
+    /// wrong beyond it: files that are not there, certificates that cannot be used.
+    #[cfg(feature = "yaml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+    pub fn with_config_file(self, path: impl AsRef<Path>) -> Self {
+        match Config::read_file(path.as_ref()) {
+            Ok((config, reading)) => Self {
+                problems: reading.problems,
+                broken: reading.broken,
+                ..self.with_config(config)
+            },
+            Err(error) => Self {
+                problems: error.into_problems(),
+                is_unreadable: true,
+                ..self.with_config(Config::new())
+            },
+        }
     }
 
     /// Sets where environment variables are read from. Default: the process.
@@ -110,6 +149,39 @@ impl TowlineBuilder {
     /// Sets the `service.name` of the spans. Default: `unknown_service:<executable>`.
     pub fn with_service_name(mut self, name: impl Into<String>) -> Self {
         self.code = self.code.with_service_name(name);
+        self
+    }
+
+    /// Sets the PEM files of the certificate authorities that the collector is checked against, in place of the system's.
+    pub fn with_ca_certs<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Self {
+        self.code = self.code.with_ca_certs(files);
+        self
+    }
+
+    /// Sets the certificates that the exporter shows to the collector.
+    pub fn with_https_keypairs(mut self, pairs: impl IntoIterator<Item = KeyPair>) -> Self {
+        self.code = self.code.with_https_keypairs(pairs);
+        self
+    }
+
+    /// Sets the headers that go with every batch to a collector. Their values are secrets, and never shown.
+    pub fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
+        self.code = self.code.with_headers(headers);
+        self
+    }
+
+    /// Sets how batches are compressed on their way to a collector; `None` for not at all, whatever else is said.
+    pub fn with_compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.code = self.code.with_compression(compression);
+        self
+    }
+
+    /// Sets a product such as `users/1.0`, which is put before the `User-Agent` that the collector sees.
+    pub fn with_user_agent(mut self, product: impl Into<String>) -> Self {
+        self.code = self.code.with_user_agent(product);
         self
     }
 
@@ -253,17 +325,47 @@ impl TowlineBuilder {
         self
     }
 
+    /// Finds everything that is wrong, and starts nothing: no thread, no connection, no line in the log. Certificates and
+    /// keys are read; into a directory of `file://`, or the one above it, a file is written and removed again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towline::{Config, Environment, Towline};
+    ///
+    /// let report = Towline::builder()
+    ///     .with_environment(Environment::empty())
+    ///     .with_config(Config::new().with_enabled(true).with_ca_certs(["/nowhere/ca.pem"]))
+    ///     .check();
+    /// assert!(!report.is_ok());
+    /// let wrong: Vec<_> = report.problems().iter().filter_map(|problem| problem.key()).collect();
+    /// assert_eq!(wrong, ["exporter_url", "ca_certs[0]"]);
+    /// ```
+    pub fn check(self) -> CheckReport {
+        start::check(self, None)
+    }
+
+    /// [`check`](Self::check), and, if nothing is wrong, one connection to the collector, with TLS where it is asked for,
+    /// that is closed again. It blocks the thread, at most for `deadline`.
+    ///
+    /// A collector that cannot be reached is no reason not to start, and yet a problem of the report.
+    pub fn check_and_connect(self, deadline: Duration) -> CheckReport {
+        start::check(self, Some(deadline))
+    }
+
     /// Starts tracing, or finds that it is off.
     ///
     /// One INFO line tells what is on; off is silent. Nothing is connected yet.
     ///
     /// # Errors
     ///
-    /// [`StartError`], which names the setting, its value and what was expected.
+    /// [`StartError`], which names every setting that is wrong, its value and what was expected.
     pub fn build(self) -> Result<Towline, StartError> {
         start::start(self)
     }
 }
+
+plain_options!(builder_options);
 
 impl fmt::Debug for TowlineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,81 +1,75 @@
 use std::error::Error;
 use std::fmt;
 
-#[cfg(feature = "yaml")]
-use crate::ConfigError;
+use crate::config::{ConfigError, Problem, Problems};
 
-/// Why tracing cannot start.
+/// Why tracing cannot start: everything that is wrong at once.
 ///
-/// Its text names where the setting comes from (the file or the variable), the key, the value and what was expected
-/// instead; [`source`](Error::source) is the cause, where the system gave one.
+/// Its text has a line for each [`Problem`], which names where the setting comes from (the file with its line, or the
+/// variable), the key, the value and what was expected instead. Of one problem [`source`](Error::source) is the cause,
+/// where the system gave one; of several each line ends with its own.
 #[derive(Debug)]
 pub struct StartError {
-    kind: StartErrorKind,
-    message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    problems: Problems,
 }
 
-/// The cases of [`StartError`].
+/// The cases of [`StartError`], and of each [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartErrorKind {
-    /// The configuration file cannot be read, or says what cannot be.
+    /// The configuration cannot be read, or says what cannot be.
     Config,
     /// Tracing is enabled and nobody said where spans go.
     NoExporter,
     /// Spans cannot go where they should: the URL makes no sense, its transport is not compiled in or not built yet, the
-    /// directory cannot be written to, an option of the exporter is out of range, or its thread cannot be started.
+    /// directory cannot be written to, an option of the exporter is out of range or has no effect, or its thread cannot be
+    /// started.
     Exporter,
-    /// A certificate or a key is not there, or would have no effect.
+    /// A certificate or a key is not there, cannot be used, or would have no effect.
     Certificates,
     /// Two things were asked for of which only one can be.
     Conflict,
+    /// The collector cannot be reached; only a check looks for that.
+    Unreachable,
 }
 
 // === impl StartError ===
 
 impl StartError {
-    pub(crate) fn new(kind: StartErrorKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(problems: impl Into<Problems>) -> Self {
         Self {
-            kind,
-            message: message.into(),
-            source: None,
+            problems: problems.into().in_order(),
         }
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
+    /// Which case the first problem is.
+    #[must_use]
+    pub fn kind(&self) -> StartErrorKind {
+        let first = self.problems.first();
+        first.map_or(StartErrorKind::Config, Problem::kind)
     }
 
-    /// Which case it is.
+    /// Everything that is wrong, at least one. Beyond a hundred they are counted and not kept.
     #[must_use]
-    pub const fn kind(&self) -> StartErrorKind {
-        self.kind
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.as_slice()
     }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        self.problems.fmt(f)
     }
 }
 
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
+        self.problems.source()
     }
 }
 
-#[cfg(feature = "yaml")]
 impl From<ConfigError> for StartError {
     fn from(error: ConfigError) -> Self {
-        let start = Self::new(StartErrorKind::Config, error.to_string());
-        match error.into_source() {
-            Some(source) => start.with_source(source),
-            None => start,
-        }
+        Self::new(error.into_problems())
     }
 }

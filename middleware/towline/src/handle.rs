@@ -2,7 +2,8 @@ use std::borrow::Cow;
 use std::fmt;
 #[cfg(feature = "yaml")]
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
@@ -14,8 +15,10 @@ use towline_propagation::Propagator;
 use towline_sampler::{Control, Rate, Sampler};
 use towline_span::{SpanLayer, Spans};
 
+use crate::config::Problem;
 use crate::live::Teller;
-use crate::{Config, StartError, TowlineBuilder, scope};
+use crate::start::Basis;
+use crate::{Config, Reload, StartError, StartErrorKind, TowlineBuilder, scope};
 
 /// Tracing: hands out the layers, switches them while they serve, and brings the last spans home.
 ///
@@ -60,6 +63,9 @@ struct Shared {
     http: SdkTracer,
     filters: Filters,
     teller: Teller,
+    /// For reloads, one at a time.
+    basis: Mutex<Basis>,
+    has_ended: AtomicBool,
 }
 
 /// What tracing consists of.
@@ -70,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) propagator: Propagator,
     pub(crate) random_trace_ids: bool,
     pub(crate) role: Role,
+    pub(crate) basis: Basis,
 }
 
 /// What tracing is to its provider.
@@ -108,11 +115,12 @@ impl Towline {
     ///
     /// # Errors
     ///
-    /// [`StartError`], which names the file, the key, the value and what was expected.
+    /// [`StartError`], which has everything that is wrong, in the file and beyond: file, line, key, value and what was
+    /// expected.
     #[cfg(feature = "yaml")]
     #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, StartError> {
-        Self::from_config(Config::from_file(path)?)
+        Self::builder().with_config_file(path).build()
     }
 
     /// Tracing as a configuration says. The environment fills what it leaves out.
@@ -137,10 +145,10 @@ impl Towline {
     /// No tracing: the layers pass the caller's context on, in W3C's headers, and nothing else happens.
     #[must_use]
     pub fn off() -> Self {
-        Self::passing(Propagator::default())
+        Self::passing(Propagator::default(), Basis::default())
     }
 
-    pub(crate) fn passing(propagator: Propagator) -> Self {
+    pub(crate) fn passing(propagator: Propagator, basis: Basis) -> Self {
         let control = Control::new(Rate::NEVER);
         control.set_enabled(false);
         let sampler = Sampler::new(control);
@@ -155,10 +163,12 @@ impl Towline {
             propagator,
             random_trace_ids: true,
             role: Role::Passing,
+            basis,
         })
     }
 
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(mut parts: Parts) -> Self {
+        let basis = Mutex::new(std::mem::take(&mut parts.basis));
         let http = scope::http_tracer(&parts.provider);
         let (filters, teller) = (Filters::default(), Teller::default());
         if parts.role != Role::Passing {
@@ -170,6 +180,8 @@ impl Towline {
                 http,
                 filters,
                 teller,
+                basis,
+                has_ended: AtomicBool::new(false),
             }),
         }
     }
@@ -396,8 +408,68 @@ impl Towline {
         }
     }
 
+    /// Puts a changed configuration in force, as far as that can be done while the program runs: `enabled`,
+    /// `sampling_rate_per_million` and `attribute_value_length_limit`. What else says something new is reported, and waits
+    /// for the next start. What code and the environment say keeps its place over and under the configuration.
+    ///
+    /// One INFO line tells what has changed; the same configuration again says nothing. A change by
+    /// [`control`](Self::control) stays until the configuration says something else about it than before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use towline::otlp::Discard;
+    /// use towline::{Config, Rate, Towline};
+    ///
+    /// let tracing = Towline::builder().with_transport(Discard::new()).build()?;
+    /// let config = Config::new().with_sampling_rate(Rate::ALWAYS).with_service_name("users");
+    /// let reload = tracing.reload(&config)?;
+    /// assert_eq!(tracing.control().rate(), Rate::ALWAYS);
+    /// assert_eq!(reload.changed()[0].key(), "sampling_rate_per_million");
+    /// assert_eq!(reload.needs_restart()[0].key(), "service_name");
+    /// # Ok::<(), towline::StartError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the exporter URL cannot be used; nothing is changed then.
+    pub fn reload(&self, config: &Config) -> Result<Reload, StartError> {
+        if let Some(said) = &config.settings.exporter_url
+            && let Err(error) = &said.value
+        {
+            return Err(StartError::new(Problem::of(
+                StartErrorKind::Exporter,
+                &said.origin,
+                format!(": {error}"),
+            )));
+        }
+        let shared = &self.shared;
+        let mut basis = shared.basis.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended = shared.has_ended.load(Ordering::Relaxed);
+        Ok(basis.reload(config, shared.parts.role, self.control(), has_ended))
+    }
+
+    /// [`reload`](Self::reload) of a file, such as the one that tracing was started from.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] with everything that is wrong with the file; nothing is changed then.
+    #[cfg(feature = "yaml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+    pub fn reload_from_file(&self, path: impl AsRef<Path>) -> Result<Reload, StartError> {
+        self.reload(&Config::from_file(path)?)
+    }
+
+    /// Whether tracing would start from a file, and what is wrong if not: see [`TowlineBuilder::check`].
+    #[cfg(feature = "yaml")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+    pub fn check_file(path: impl AsRef<Path>) -> crate::CheckReport {
+        Self::builder().with_config_file(path).check()
+    }
+
     fn stop_recording(&self) {
         self.shared.teller.end();
+        self.shared.has_ended.store(true, Ordering::Relaxed);
         if self.shared.parts.role != Role::Guest {
             self.control().set_enabled(false);
         }

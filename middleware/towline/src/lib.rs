@@ -70,27 +70,30 @@
 //!
 //! # Settings
 //!
-//! What is said in code wins over the file, that over the environment, that over the default.
+//! What is said in code wins over the file, that over the environment, that over the default. [Every setting] is on a page
+//! of its own, with its key in a file, its variables, its unit, its default and where it comes from; these are the ones
+//! that most need:
 //!
 //! | setting | unit | in a file | in code | in the environment | default |
 //! |---|---|---|---|---|---|
 //! | recording at all | yes or no | `enabled` | [`with_enabled`](TowlineBuilder::with_enabled) | `OTEL_SDK_DISABLED` | whether code or the environment names an exporter |
 //! | where spans go | [URL](Endpoint) | `exporter_url` | [`with_exporter_url`](TowlineBuilder::with_exporter_url), [`with_transport`](TowlineBuilder::with_transport), [`with_late_transport`](TowlineBuilder::with_late_transport) | `OTEL_EXPORTER_OTLP_ENDPOINT` and others | none |
 //! | root traces recorded | per million | `sampling_rate_per_million` | [`with_sampling_rate`](TowlineBuilder::with_sampling_rate) | `OTEL_TRACES_SAMPLER` | 0: what a sampled caller asks for |
-//! | authorities for TLS | PEM files | `ca_certs` | [`Config::with_ca_certs`] | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's |
-//! | certificates of the client | PEM files | `https_keypairs`, `keypairs` | [`Config::with_https_keypairs`] | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `…_CLIENT_KEY` | none |
+//! | authorities for TLS | PEM files | `ca_certs` | [`with_ca_certs`](TowlineBuilder::with_ca_certs) | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's |
 //! | name of the service | text | `service_name` | [`with_service_name`](TowlineBuilder::with_service_name) | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` |
-//! | more about the service | attributes | | [`with_resource_attributes`](TowlineBuilder::with_resource_attributes) | `OTEL_RESOURCE_ATTRIBUTES` | see [below](#resource) |
 //! | headers of the context | | | [`with_propagators`](TowlineBuilder::with_propagators), [`with_propagator`](TowlineBuilder::with_propagator) | `OTEL_PROPAGATORS` | W3C Trace Context and Baggage |
-//! | headers for the collector, compression | | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_EXPORTER_OTLP_HEADERS`, `…_COMPRESSION` | none |
-//! | buffer, batches, times, retries | bytes, spans, time | | [`with_exporter_options`](TowlineBuilder::with_exporter_options) | `OTEL_BSP_*`, `OTEL_EXPORTER_OTLP_TIMEOUT` | see [`otlp::ExporterBuilder`] |
 //!
-//! [`Config`] has the file's section; every mistake in it is an error that names the file, the line, the key, the value
-//! and what was expected, before anything is started.
+//! [`Config`] has the file's section, and reads those of Kubernetes, etcd and CRI-O as well. Every mistake in it is told at
+//! once, each with the file, the line, the key, the value and what was expected, before anything is started; a
+//! [check](TowlineBuilder::check) tells it without starting anything, and can try the collector. A changed file is put in
+//! force by [`reload_from_file`](Towline::reload_from_file), as far as that can be done while the program runs.
 //!
 //! Where Teleport, whose section it is, surprises its users, the documentation is followed and not the code: a scheme of
 //! TLS means TLS or an error, never plaintext; a boolean that cannot be read is an error and not "no"; a rate out of range
 //! is an error; `host` without a port is gRPC, as `host:4317` is; the path of an `http://` URL is the path of the request.
+//! [All of it](guide::teleport) is on another page.
+//!
+//! [Every setting]: guide::configuration
 //!
 //! # While it serves
 //!
@@ -125,7 +128,10 @@
 //! | `OTEL_PROPAGATORS` | the [headers](PropagatorKind) that carry the context, also where tracing is off: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` between commas, or `none`; default `tracecontext,baggage` |
 //! | `OTEL_SERVICE_NAME` | the name of the service; wins over `service.name` in the next one |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,…`, percent-encoded; all discarded if one cannot be read |
-//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | read by the OpenTelemetry SDK |
+//! | `OTEL_BSP_MAX_CONCURRENT_EXPORTS` | batches: [`concurrency`](otlp::ExporterBuilder::concurrency) |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | characters of a text in an attribute: a longer one is cut before it is exported |
+//! | `OTEL_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | attributes of a span, an event, a link; the first where the others say nothing |
+//! | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | events and links of a span |
 //!
 //! Of each `OTEL_EXPORTER_OTLP_…` variable there is one for traces alone, `OTEL_EXPORTER_OTLP_TRACES_…`, which comes first.
 //! They also fill what a file leaves out. What they say of a connection is passed over where there is none, as with files.
@@ -219,10 +225,7 @@ pub use towline_sampler::{Control, Limit, Limiter, Rate, Sampler};
 pub use towline_span::{SpanLayer, Spans};
 
 pub use self::builder::TowlineBuilder;
-pub use self::config::{Config, KeyPair};
-#[cfg(feature = "yaml")]
-#[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
-pub use self::config::{ConfigError, ConfigErrorKind};
+pub use self::config::{Config, ConfigError, ConfigErrorKind, KeyPair, Problem};
 pub use self::environment::Environment;
 pub use self::error::{StartError, StartErrorKind};
 #[cfg(feature = "grpc-layers")]
@@ -230,6 +233,7 @@ pub use self::error::{StartError, StartErrorKind};
 pub use self::grpc_layers::{ClientLayer, GrpcClientLayer, GrpcServerLayer, ServerLayer};
 pub use self::handle::{HttpClientLayer, HttpServerLayer, Towline};
 pub use self::scope::SCHEMA_URL;
+pub use self::start::{Change, CheckReport, Reload};
 #[cfg(feature = "clap")]
 #[cfg_attr(docsrs, doc(cfg(feature = "clap")))]
 pub use self::trace_args::{TraceArgs, TraceSession, TraceSessionBuilder};

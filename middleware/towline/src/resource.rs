@@ -8,11 +8,12 @@ use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 
 use crate::scope::SCHEMA_URL;
 
-/// What was said about the resource, each over the one before it: detected, environment, code.
+/// What was said about the resource, each over the one before it: detected, environment, file, code.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) service_name: Option<String>,
     pub(crate) by_environment: Vec<(String, String)>,
+    pub(crate) by_file: Vec<KeyValue>,
     pub(crate) by_code: Vec<KeyValue>,
 }
 
@@ -48,6 +49,7 @@ pub(crate) fn resource(said: Said) -> Resource {
                 .into_iter()
                 .map(|(key, value)| KeyValue::new(key, value)),
         )
+        .with_attributes(said.by_file)
         .with_service_name(service_name)
         .with_attributes(said.by_code)
         .build()
@@ -111,17 +113,24 @@ mod tests {
     }
 
     #[test]
-    fn code_wins_over_the_environment_and_that_over_what_is_detected() {
+    fn code_wins_over_the_file_that_over_the_environment_and_that_over_what_is_detected() {
         let resource = resource(Said {
             service_name: Some("users".to_owned()),
-            by_environment: [("host.name", "env"), ("a", "env"), ("b", "env")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
+            by_environment: [
+                ("host.name", "env"),
+                ("a", "env"),
+                ("b", "env"),
+                ("c", "env"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+            by_file: vec![KeyValue::new("b", "file"), KeyValue::new("c", "file")],
             by_code: vec![KeyValue::new("b", 2)],
         });
         assert_eq!(value(&resource, "service.name"), text("users"));
         assert_eq!(value(&resource, "host.name"), text("env"));
         assert_eq!(value(&resource, "a"), text("env"));
         assert_eq!(value(&resource, "b"), Some(Value::I64(2)));
+        assert_eq!(value(&resource, "c"), text("file"));
     }
 }

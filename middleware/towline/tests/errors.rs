@@ -50,7 +50,7 @@ fn enabled_without_an_exporter() {
         builder().with_config(Config::from_file(&path).unwrap()),
         StartErrorKind::NoExporter,
         &format!(
-            "{}: `exporter_url` is not given although tracing is enabled: expected a URL such as grpc://collector:4317",
+            "{}:1:1: `exporter_url` is not given although tracing is enabled: expected a URL such as grpc://collector:4317",
             path.display()
         ),
     );
@@ -162,18 +162,29 @@ fn a_certificate_of_the_environment_is_for_what_is_tls_anyway() {
     let error = build("https://c").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is \"/nowhere/cert.pem\", which cannot be read: expected a PEM file"
+        format!(
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: CA certificate {path} holds no certificate: \
+             expected PEM, which begins with -----BEGIN CERTIFICATE-----\n\
+             OTEL_EXPORTER_OTLP_CLIENT_KEY is \"/nowhere/key.pem\", which cannot be read: \
+             expected a PEM file: No such file or directory (os error 2)\n\
+             OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is \"/nowhere/cert.pem\", which cannot be read: \
+             expected a PEM file: No such file or directory (os error 2)"
+        )
     );
 }
 
 #[test]
 fn certificates_are_refused_where_they_would_have_no_effect() {
     let file = tempfile::NamedTempFile::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", directory.path().display());
     let ca = |config: Config| config.with_ca_certs([file.path()]);
     fails(
-        builder().with_config(ca(enabled("file:///tmp/x"))),
+        builder().with_config(ca(enabled(&url))),
         StartErrorKind::Certificates,
-        "`ca_certs` has no effect, since spans go to file:///tmp/x?limit=104857600&format=json: expected no certificates",
+        &format!(
+            "`ca_certs` has no effect, since spans go to {url}?limit=104857600&format=json: expected no certificates"
+        ),
     );
     fails(
         builder()
@@ -189,8 +200,8 @@ fn certificates_that_are_not_there_are_named_but_only_where_tracing_is_on() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for (config, expected) in [
         (
-            enabled("grpc://c").with_ca_certs([file.path(), "/nowhere/ca.pem".as_ref()]),
-            "`ca_certs[1]` is \"/nowhere/ca.pem\", which cannot be read: expected a PEM file",
+            enabled("grpc://c").with_ca_certs(["/nowhere/ca.pem"]),
+            "`ca_certs[0]` is \"/nowhere/ca.pem\", which cannot be read: expected a PEM file",
         ),
         (
             enabled("grpc://c")

@@ -49,6 +49,11 @@ fn off_has_no_thread_no_socket_and_no_log_line_and_passes_contexts_on() {
     let ((), lines) = Log::of(|| {
         let tracing = Towline::builder().with_environment(environment()).build();
         use_it(&tracing.unwrap());
+        let report = Towline::builder()
+            .with_environment(Environment::empty())
+            .with_transport(towline::otlp::Discard::new())
+            .check();
+        assert!(report.is_ok() && report.is_enabled());
         for make in ways {
             use_it(&make());
         }

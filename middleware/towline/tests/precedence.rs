@@ -57,7 +57,8 @@ fn the_line_at_start_says_what_is_on() {
     );
     assert_eq!(
         line,
-        "INFO towline: tracing is on exporter=grpc://collector:4317 sampling_rate_per_million=7 service_name=users"
+        "INFO towline: tracing is on exporter=grpc://collector:4317 sampling_rate_per_million=7 \
+         propagators=tracecontext,baggage trust=parent service_name=users"
     );
 }
 

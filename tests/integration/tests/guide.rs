@@ -123,7 +123,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn guide() -> PathBuf {
-    root().join("middleware/towline/src/guide")
+    root().join("middleware/towline/docs")
 }
 
 fn root() -> &'static Path {

@@ -6,6 +6,7 @@ use std::fmt;
 pub struct BuildError {
     kind: BuildErrorKind,
     message: String,
+    option: Option<&'static str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -33,8 +34,14 @@ impl BuildError {
         Self {
             kind,
             message: message.into(),
+            option: None,
             source: None,
         }
+    }
+
+    pub(super) const fn with_option(mut self, option: &'static str) -> Self {
+        self.option = Some(option);
+        self
     }
 
     pub(super) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -46,6 +53,13 @@ impl BuildError {
     #[must_use]
     pub const fn kind(&self) -> BuildErrorKind {
         self.kind
+    }
+
+    /// The option of [`ExporterBuilder`](crate::ExporterBuilder) whose value makes no sense, for
+    /// [`BuildErrorKind::Option`]: the name of its method.
+    #[must_use]
+    pub const fn option(&self) -> Option<&'static str> {
+        self.option
     }
 }
 

@@ -18,7 +18,7 @@ use super::thread::{self, ConfigureRuntime, ResourceSlot};
 use super::worker::{Parts, Worker};
 use crate::buffer::{Buffer, Limits};
 use crate::policy::Backoff;
-use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt};
+use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt, TransportError};
 
 /// The configuration of an [`Exporter`].
 ///
@@ -266,25 +266,14 @@ impl ExporterBuilder {
     ///
     /// [`BuildError`], which names the option, its value and what was expected.
     pub fn build(self) -> Result<(Processor, Exporter), BuildError> {
-        self.check()?;
+        self.check_options()?;
         let client = self.client.unwrap_or_default();
         let route = match self.transport {
-            None => {
-                return Err(BuildError::new(
-                    BuildErrorKind::NoTransport,
-                    "no transport for spans: expected an exporter url, an endpoint or a transport",
-                ));
-            }
+            None => return Err(no_transport()),
             Some(Choice::Late) => None,
             Some(Choice::Ready(transport)) => Some(Route::new(transport)),
             Some(Choice::Endpoint(endpoint)) => Some(connect(&endpoint, &client)?),
-            Some(Choice::Url(url)) => {
-                let endpoint = Endpoint::parse(&url).map_err(|error| {
-                    BuildError::new(BuildErrorKind::Endpoint, "the exporter url cannot be read")
-                        .with_source(error)
-                })?;
-                Some(connect(&endpoint, &client)?)
-            }
+            Some(Choice::Url(url)) => Some(connect(&parsed(&url)?, &client)?),
         };
         #[cfg(feature = "metrics")]
         let component = route.as_ref().map_or(Route::COMPONENT, Route::component);
@@ -339,7 +328,25 @@ impl ExporterBuilder {
         Ok((Processor::new(Arc::clone(&core)), Exporter::new(core)))
     }
 
-    fn check(&self) -> Result<(), BuildError> {
+    /// Finds what [`build`](Self::build) would refuse, without starting or making anything.
+    /// Certificates are read; into a directory of `file://`, or the one above it, a file is written
+    /// and removed again.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), of which only the thread is left out.
+    pub fn check(&self) -> Result<(), BuildError> {
+        self.check_options()?;
+        let client = self.client.clone().unwrap_or_default();
+        match &self.transport {
+            None => Err(no_transport()),
+            Some(Choice::Late | Choice::Ready(_)) => Ok(()),
+            Some(Choice::Endpoint(endpoint)) => check_endpoint(endpoint, &client),
+            Some(Choice::Url(url)) => check_endpoint(&parsed(url)?, &client),
+        }
+    }
+
+    fn check_options(&self) -> Result<(), BuildError> {
         let Limits {
             buffer_bytes,
             buffer_spans,
@@ -348,55 +355,100 @@ impl ExporterBuilder {
             concurrency,
         } = self.limits;
         let wrong = if self.client.is_some() && matches!(self.transport, Some(Choice::Ready(_))) {
-            Some("client options stand beside a transport, which has its own: expected them with an exporter url or an endpoint".to_owned())
+            Some(("client", "client options stand beside a transport, which has its own: expected them with an exporter url or an endpoint".to_owned()))
         } else if concurrency == 0 {
-            Some("concurrency is 0: expected at least 1".to_owned())
+            Some((
+                "concurrency",
+                "concurrency is 0: expected at least 1".to_owned(),
+            ))
         } else if batch_bytes < MIN_BATCH_BYTES {
-            Some(format!(
-                "batch_bytes is {batch_bytes}: expected at least {MIN_BATCH_BYTES}"
+            Some((
+                "batch_bytes",
+                format!("batch_bytes is {batch_bytes}: expected at least {MIN_BATCH_BYTES}"),
             ))
         } else if batch_bytes.saturating_mul(concurrency) > buffer_bytes / 2 {
-            Some(format!(
-                "buffer_bytes is {buffer_bytes}: expected at least twice the {concurrency} batches of {batch_bytes} bytes \
-                 that can be on their way"
+            Some((
+                "buffer_bytes",
+                format!(
+                    "buffer_bytes is {buffer_bytes}: expected at least twice the {concurrency} batches of {batch_bytes} bytes \
+                     that can be on their way"
+                ),
             ))
         } else if batch_spans == 0 {
-            Some("batch_spans is 0: expected at least 1".to_owned())
+            Some((
+                "batch_spans",
+                "batch_spans is 0: expected at least 1".to_owned(),
+            ))
         } else if batch_spans > buffer_spans && batch_spans != usize::MAX {
-            Some(format!(
-                "buffer_spans is {buffer_spans}: expected at least the {batch_spans} of a batch"
+            Some((
+                "buffer_spans",
+                format!(
+                    "buffer_spans is {buffer_spans}: expected at least the {batch_spans} of a batch"
+                ),
             ))
         } else if buffer_spans == 0 {
-            Some("buffer_spans is 0: expected at least 1".to_owned())
+            Some((
+                "buffer_spans",
+                "buffer_spans is 0: expected at least 1".to_owned(),
+            ))
         } else if let Some(bytes) = self
             .max_message_bytes
             .filter(|bytes| *bytes < MIN_BATCH_BYTES)
         {
-            Some(format!(
-                "max_message_bytes is {bytes}: expected at least {MIN_BATCH_BYTES}"
+            Some((
+                "max_message_bytes",
+                format!("max_message_bytes is {bytes}: expected at least {MIN_BATCH_BYTES}"),
             ))
         } else if self.flush_interval.is_zero() {
-            Some("flush_interval is 0: expected some time".to_owned())
+            Some((
+                "flush_interval",
+                "flush_interval is 0: expected some time".to_owned(),
+            ))
         } else if self.attempt_timeout.is_zero() {
-            Some("attempt_timeout is 0: expected some time".to_owned())
+            Some((
+                "attempt_timeout",
+                "attempt_timeout is 0: expected some time".to_owned(),
+            ))
         } else {
             None
         };
         match wrong {
-            Some(message) => Err(BuildError::new(BuildErrorKind::Option, message)),
+            Some((option, message)) => {
+                Err(BuildError::new(BuildErrorKind::Option, message).with_option(option))
+            }
             None => Ok(()),
         }
     }
 }
 
-fn connect(endpoint: &Endpoint, client: &ClientOptions) -> Result<Route, BuildError> {
-    Route::connect(endpoint, client).map_err(|error| {
-        BuildError::new(
-            BuildErrorKind::Transport,
-            format!("spans cannot be sent to {endpoint}"),
-        )
-        .with_source(error)
+fn no_transport() -> BuildError {
+    BuildError::new(
+        BuildErrorKind::NoTransport,
+        "no transport for spans: expected an exporter url, an endpoint or a transport",
+    )
+}
+
+fn parsed(url: &str) -> Result<Endpoint, BuildError> {
+    Endpoint::parse(url).map_err(|error| {
+        BuildError::new(BuildErrorKind::Endpoint, "the exporter url cannot be read")
+            .with_source(error)
     })
+}
+
+fn connect(endpoint: &Endpoint, client: &ClientOptions) -> Result<Route, BuildError> {
+    Route::connect(endpoint, client).map_err(|error| no_way(endpoint, error))
+}
+
+fn check_endpoint(endpoint: &Endpoint, client: &ClientOptions) -> Result<(), BuildError> {
+    BoxTransport::check(endpoint, client).map_err(|error| no_way(endpoint, error))
+}
+
+fn no_way(endpoint: &Endpoint, error: TransportError) -> BuildError {
+    BuildError::new(
+        BuildErrorKind::Transport,
+        format!("spans cannot be sent to {endpoint}"),
+    )
+    .with_source(error)
 }
 
 // === impl Choice ===
@@ -422,6 +474,7 @@ impl fmt::Debug for ExporterBuilder {
             .field("late_resource", &self.late_resource)
             .field("limits", &self.limits)
             .field("max_message_bytes", &self.max_message_bytes)
+            .field("service_bytes", &self.service_bytes)
             .field("flush_interval", &self.flush_interval)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("backoff", &self.backoff)

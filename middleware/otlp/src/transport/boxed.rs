@@ -110,6 +110,19 @@ impl BoxTransport {
         return Err(TransportError::feature(endpoint, "file"));
     }
 
+    /// Whether [`connect_with`](Self::connect_with) would do, without making anything.
+    pub(crate) fn check(
+        endpoint: &Endpoint,
+        options: &ClientOptions,
+    ) -> Result<(), TransportError> {
+        #[cfg(feature = "file")]
+        if endpoint.scheme() == Scheme::File {
+            check_local(endpoint, options)?;
+            return super::File::check(endpoint);
+        }
+        Self::connect_with(endpoint, options).map(drop)
+    }
+
     /// Where it leads to, if that is known.
     pub(crate) fn peer(&self) -> Option<Arc<str>> {
         self.peer.clone()
@@ -137,7 +150,11 @@ fn check_local(endpoint: &Endpoint, options: &ClientOptions) -> Result<(), Trans
         Some(option) => Err(TransportError::new(
             TransportErrorKind::Option,
             format!("{endpoint} is on this machine: expected no {option} for it"),
-        )),
+        )
+        .with_option(match option {
+            "TLS" => "tls",
+            option => option,
+        })),
     }
 }
 

@@ -101,7 +101,8 @@ fn way(
                 return Err(TransportError::new(
                     TransportErrorKind::Option,
                     format!("{endpoint} is a socket of this machine: expected no TLS for it"),
-                ));
+                )
+                .with_option("tls"));
             }
             Some(tls) if !endpoint.is_tls() && !tls.has_certificates() => {
                 return Err(TransportError::new(
@@ -109,7 +110,8 @@ fn way(
                     format!(
                         "TLS without certificates for {endpoint}, which is plaintext: expected https:// or grpcs://"
                     ),
-                ));
+                )
+                .with_option("tls"));
             }
             Some(tls) => Some(std::borrow::Cow::Borrowed(tls)),
             None if endpoint.is_tls() => Some(std::borrow::Cow::Owned(super::Tls::new())),

@@ -11,7 +11,9 @@ pub(super) fn check(endpoint: &Endpoint, compression: Compression) -> Result<(),
     };
     match is_compiled {
         true => Ok(()),
-        false => Err(TransportError::feature(endpoint, compression.as_str())),
+        false => {
+            Err(TransportError::feature(endpoint, compression.as_str()).with_option("compression"))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::Endpoint;
 
@@ -8,6 +9,8 @@ use crate::Endpoint;
 pub struct TransportError {
     kind: TransportErrorKind,
     message: String,
+    option: Option<&'static str>,
+    file: Option<PathBuf>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -41,6 +44,8 @@ impl TransportError {
         Self {
             kind,
             message: message.into(),
+            option: None,
+            file: None,
             source: None,
         }
     }
@@ -48,6 +53,19 @@ impl TransportError {
     #[cfg(any(feature = "file", feature = "_hyper"))]
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Names the option of [`ClientOptions`](crate::ClientOptions) that is to blame.
+    pub(crate) const fn with_option(mut self, option: &'static str) -> Self {
+        self.option = Some(option);
+        self
+    }
+
+    /// Names the file that cannot be used.
+    #[cfg(all(feature = "tls", feature = "_hyper"))]
+    pub(crate) fn with_file(mut self, file: &Path) -> Self {
+        self.file = Some(file.to_owned());
         self
     }
 
@@ -65,6 +83,19 @@ impl TransportError {
     #[must_use]
     pub const fn kind(&self) -> TransportErrorKind {
         self.kind
+    }
+
+    /// The option of [`ClientOptions`](crate::ClientOptions) that is to blame, if it is one:
+    /// `headers`, `user_agent`, `compression` or `tls`.
+    #[must_use]
+    pub const fn option(&self) -> Option<&'static str> {
+        self.option
+    }
+
+    /// The certificate or key that cannot be used, if it is in a file.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 }
 

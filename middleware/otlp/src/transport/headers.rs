@@ -22,6 +22,7 @@ pub(super) fn headers(
                 // Never the value.
                 format!("header `{name}` cannot be set: expected {expected}"),
             )
+            .with_option("headers")
         })?;
     }
     let mut headers = options.headers.clone();
@@ -65,6 +66,7 @@ fn user_agent(product: Option<&str>) -> Result<HeaderValue, TransportError> {
                     Printable::first(MAX_SHOWN_CHARS, product)
                 ),
             )
+            .with_option("user_agent")
         })
 }
 

@@ -19,6 +19,7 @@ mod grpc;
 mod headers;
 #[cfg(feature = "http")]
 mod http;
+mod reach;
 #[cfg(feature = "_hyper")]
 mod response;
 #[cfg(feature = "tls")]
@@ -35,5 +36,6 @@ pub use self::file::{File, FileBuilder, FileFuture};
 pub use self::grpc::{Grpc, GrpcClient, GrpcFuture};
 #[cfg(feature = "http")]
 pub use self::http::{Http, HttpClient, HttpFuture};
+pub use self::reach::reach;
 #[cfg(feature = "tls")]
 pub use self::tls::Tls;

@@ -1,21 +1,16 @@
 use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-/// Why a configuration cannot be used.
+use super::problem::{Problem, Problems};
+
+/// Why a configuration cannot be used: everything that is wrong with it at once.
 ///
-/// Its text names the file, the line, the key, the value and what was expected instead.
+/// Its text has a line for each [`Problem`], with the file, the line, the key, the value and what was expected instead.
 #[derive(Clone, Debug)]
-pub struct ConfigError(Box<Inner>);
-
-#[derive(Clone, Debug)]
-struct Inner {
+pub struct ConfigError {
     kind: ConfigErrorKind,
-    message: String,
-    file: Option<PathBuf>,
-    position: Option<(u64, u64)>,
-    source: Option<Arc<dyn Error + Send + Sync>>,
+    problems: Problems,
 }
 
 /// The cases of [`ConfigError`].
@@ -33,80 +28,58 @@ pub enum ConfigErrorKind {
 // === impl ConfigError ===
 
 impl ConfigError {
-    pub(super) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+    pub(crate) fn new(kind: ConfigErrorKind, problems: impl Into<Problems>) -> Self {
+        Self {
             kind,
-            message: message.into(),
-            file: None,
-            position: None,
-            source: None,
-        }))
+            problems: problems.into().in_order(),
+        }
     }
 
-    pub(super) fn with_file(mut self, file: &Path) -> Self {
-        self.0.file = Some(file.to_owned());
-        self
+    /// `value`, unless something is wrong with it.
+    pub(crate) fn unless<T>(value: T, problems: Problems) -> Result<T, Self> {
+        match problems.is_empty() {
+            true => Ok(value),
+            false => Err(Self::new(ConfigErrorKind::Setting, problems)),
+        }
     }
 
-    /// Line and column, each from 1.
-    pub(super) fn with_position(mut self, position: Option<(u64, u64)>) -> Self {
-        self.0.position = position;
-        self
-    }
-
-    pub(super) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Arc::new(source));
-        self
-    }
-
-    pub(crate) fn into_source(self) -> Option<Arc<dyn Error + Send + Sync>> {
-        self.0.source
+    pub(crate) fn into_problems(self) -> Problems {
+        self.problems
     }
 
     /// Which case it is.
     #[must_use]
     pub const fn kind(&self) -> ConfigErrorKind {
-        self.0.kind
+        self.kind
+    }
+
+    /// Everything that is wrong, at least one. Beyond a hundred they are counted and not kept.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.as_slice()
     }
 
     /// The file, if the configuration came from one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
-        self.0.file.as_deref()
+        self.problems.first()?.file()
     }
 
-    /// The line, from 1, if it is known.
+    /// The line of the first problem, from 1, if it is known.
     #[must_use]
     pub fn line(&self) -> Option<u64> {
-        self.0.position.map(|(line, _)| line)
+        self.problems.first()?.line()
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            file,
-            position,
-            message,
-            ..
-        } = &*self.0;
-        match (file, position) {
-            (Some(file), Some((line, column))) => {
-                write!(f, "{}:{line}:{column}: ", file.display())?;
-            }
-            (Some(file), None) => write!(f, "{}: ", file.display())?,
-            (None, Some((line, column))) => write!(f, "line {line}, column {column}: ")?,
-            (None, None) => {}
-        }
-        f.write_str(message)
+        self.problems.fmt(f)
     }
 }
 
 impl Error for ConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
+        self.problems.source()
     }
 }

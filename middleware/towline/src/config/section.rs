@@ -1,183 +1,159 @@
-use std::fmt;
+//! A mapping of keys into settings: every key known, given once, and of the right kind.
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use super::node::{Node, Value};
+use super::origin::{Origin, Place};
+use super::problem::{Problem, Problems};
+use super::read::Entry;
+use super::settings::{KEYS, OTHERS, Settings};
+use super::suggest;
+use crate::StartErrorKind;
 
-use super::value::Value;
-use super::{Config, setting};
+/// A key, and what its value does to the settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    /// The first is what it is called; others are accepted.
+    pub(crate) names: &'static [&'static str],
+    pub(crate) read: Read,
+}
 
-/// The section, with every key known and every value of the right kind; `None` where it is null.
-pub(super) struct Section {
+/// Takes a value that is there, and not empty.
+pub(crate) type Read = fn(&mut Settings, Entry, &mut Problems);
+
+/// What may stand in a section.
+#[derive(Clone, Debug)]
+pub(super) struct Grammar {
     /// What to call it.
-    name: &'static str,
+    pub(super) name: &'static str,
+    pub(super) fields: Vec<Field>,
+    /// Keys of other formats, and what they are called here.
+    pub(super) others: &'static [(&'static str, &'static str)],
 }
 
-/// The value of one key, read by `read`.
-struct Setting<F> {
-    key: &'static str,
-    read: F,
+/// What was read, good or bad.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) settings: Settings,
+    /// The names of the keys that are there and are not in the settings, since their values cannot be used.
+    pub(crate) broken: Vec<&'static str>,
+    pub(crate) problems: Problems,
 }
 
-impl<'de> Deserialize<'de> for Config {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let section = Section::named("the tracing section").deserialize(deserializer)?;
-        Ok(section.unwrap_or_default())
-    }
-}
+// === impl Grammar ===
 
-// === impl Section ===
-
-impl Section {
-    pub(super) const fn named(name: &'static str) -> Self {
-        Self { name }
+impl Grammar {
+    /// The section as the [table](super::settings) has it.
+    pub(super) fn of_settings(name: &'static str) -> Self {
+        Self {
+            name,
+            fields: KEYS.iter().map(|key| key.field).collect(),
+            others: OTHERS,
+        }
     }
 
-    fn no_mapping<T, E: Error>(self, value: Value) -> Result<T, E> {
-        let Self { name } = self;
-        Err(E::custom(format!(
-            "{name} is {value}: expected a mapping of keys such as `enabled`"
-        )))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Section {
-    type Value = Option<Config>;
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Option<Config>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Section {
-    type Value = Option<Config>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, a mapping of keys such as `enabled`", self.name)
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<Config>, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E>(self) -> Result<Option<Config>, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Config>, D::Error> {
-        self.deserialize(deserializer)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Option<Config>, E> {
-        self.no_mapping(Value::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Option<Config>, E> {
-        self.no_mapping(Value::Integer(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Option<Config>, E> {
-        self.no_mapping(Value::Integer(value.into()))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Option<Config>, E> {
-        self.no_mapping(Value::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _seq: A) -> Result<Option<Config>, A::Error> {
-        self.no_mapping(Value::List(Vec::new()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Config>, A::Error> {
-        let mut config = Config::new();
-        let mut seen = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let Some(&known) = KEYS.iter().find(|known| **known == key) else {
-                return Err(A::Error::unknown_field(&key, KEYS));
-            };
-            // The two spellings of one setting count as one.
-            let canonical = if known == KEYPAIRS {
-                HTTPS_KEYPAIRS
-            } else {
-                known
-            };
-            if seen.contains(&canonical) {
-                return Err(A::Error::custom(match canonical {
-                    HTTPS_KEYPAIRS => {
-                        "`https_keypairs`, or its other name `keypairs`, is given twice: expected it once".to_owned()
-                    }
-                    _ => format!("`{canonical}` is given twice: expected it once"),
-                }));
+    /// Reads a section; null is one without keys.
+    pub(super) fn read(&self, node: Node, place: &Place) -> Reading {
+        let mut reading = Reading::default();
+        let place = place.at(node.position);
+        let pairs = match node.value {
+            Value::Map(pairs) => pairs,
+            _ if node.is_nothing() => return reading,
+            value => {
+                let rest = format!(
+                    "{} is {value}: expected a mapping of keys such as `{}`",
+                    self.name,
+                    self.fields.first().map_or("", |field| field.name())
+                );
+                reading.problems.push(
+                    Problem::new(StartErrorKind::Config, rest)
+                        .with_origin(&Origin::key(self.name.trim_matches('`'), place)),
+                );
+                return reading;
             }
-            seen.push(canonical);
-            match known {
-                ENABLED => {
-                    config.enabled = map.next_value_seed(Setting::new(known, setting::boolean))?
-                }
-                EXPORTER_URL => {
-                    let endpoint =
-                        map.next_value_seed(Setting::new(known, setting::exporter_url))?;
-                    config.exporter_url = endpoint.map(Ok);
-                }
-                SAMPLING_RATE => {
-                    config.sampling_rate =
-                        map.next_value_seed(Setting::new(known, setting::rate))?;
-                }
-                CA_CERTS => {
-                    let files = map.next_value_seed(Setting::new(known, setting::files))?;
-                    config.ca_certs = files.unwrap_or_default();
-                }
-                SERVICE_NAME => {
-                    config.service_name =
-                        map.next_value_seed(Setting::new(known, setting::service_name))?;
-                }
-                _ => {
-                    let pairs = map.next_value_seed(Setting::new(known, setting::key_pairs))?;
-                    config.https_keypairs = pairs.unwrap_or_default();
-                }
+        };
+        let mut seen = Vec::new();
+        for (key, node) in pairs {
+            let there = place.at(key.position);
+            let field = key
+                .as_text()
+                .and_then(|name| self.fields.iter().find(|field| field.names.contains(&name)));
+            let Some(field) = field else {
+                reading.problems.push(self.unknown(&key, there));
+                continue;
+            };
+            let name = field.name();
+            if seen.contains(&name) {
+                let rest = match field.names {
+                    [_] => " is given twice: expected it once".to_owned(),
+                    [_, others @ ..] => format!(
+                        ", or its other name `{}`, is given twice: expected it once",
+                        others.join("`, `")
+                    ),
+                    [] => String::new(),
+                };
+                let origin = Origin::key(name, there);
+                reading
+                    .problems
+                    .push(Problem::of(StartErrorKind::Config, &origin, rest));
+                continue;
+            }
+            seen.push(name);
+            if node.is_nothing() {
+                continue;
+            }
+            // By the name that was written.
+            let written = key.as_text().unwrap_or(name).to_owned();
+            let origin = Origin::key(written, place.at(node.position));
+            let before = reading.problems.count();
+            (field.read)(
+                &mut reading.settings,
+                Entry { origin, node },
+                &mut reading.problems,
+            );
+            if reading.problems.count() > before {
+                reading.broken.push(name);
             }
         }
-        Ok(Some(config))
+        reading
+    }
+
+    fn unknown(&self, key: &Node, place: Place) -> Problem {
+        let names: Vec<_> = self.fields.iter().map(Field::name).collect();
+        let every: Vec<_> = self
+            .fields
+            .iter()
+            .flat_map(|field| field.names)
+            .copied()
+            .collect();
+        let near = key.as_text().and_then(|given| {
+            let same = |(other, _): &&(&str, _)| *other == given;
+            let other = self.others.iter().find(same).map(|(_, name)| *name);
+            other.or_else(|| suggest::nearest(given, &every))
+        });
+        let shown = match &key.value {
+            Value::Text(text) if text.len() <= MAX_SHOWN_BYTES => {
+                format!("`{}`", text.escape_debug())
+            }
+            value => value.to_string(),
+        };
+        let message = match near {
+            Some(near) => format!("unknown key {shown}: did you mean `{near}`?"),
+            None => format!(
+                "unknown key {shown}: expected one of `{}`",
+                names.join("`, `")
+            ),
+        };
+        let name = key.as_text().unwrap_or_default().to_owned();
+        Problem::new(StartErrorKind::Config, message).with_origin(&Origin::key(name, place))
     }
 }
 
-// === impl Setting ===
+// === impl Field ===
 
-impl<F> Setting<F> {
-    const fn new(key: &'static str, read: F) -> Self {
-        Self { key, read }
+impl Field {
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
     }
 }
 
-impl<'de, F, T> DeserializeSeed<'de> for Setting<F>
-where
-    F: FnOnce(&str, Value) -> Result<T, String>,
-{
-    type Value = T;
-
-    // The error is raised while the value is being read, so that the format knows where it stands.
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        (self.read)(self.key, value).map_err(D::Error::custom)
-    }
-}
-
-const ENABLED: &str = "enabled";
-const EXPORTER_URL: &str = "exporter_url";
-const SAMPLING_RATE: &str = "sampling_rate_per_million";
-const CA_CERTS: &str = "ca_certs";
-const HTTPS_KEYPAIRS: &str = "https_keypairs";
-/// As Teleport's code has it; its documentation has the other.
-const KEYPAIRS: &str = "keypairs";
-const SERVICE_NAME: &str = "service_name";
-
-const KEYS: &[&str] = &[
-    ENABLED,
-    EXPORTER_URL,
-    SAMPLING_RATE,
-    CA_CERTS,
-    HTTPS_KEYPAIRS,
-    KEYPAIRS,
-    SERVICE_NAME,
-];
+/// Of an unknown key.
+const MAX_SHOWN_BYTES: usize = 100;

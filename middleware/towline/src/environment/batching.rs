@@ -1,80 +1,50 @@
 use std::time::Duration;
 
-use towline_otlp::ExporterBuilder;
-use towline_otlp::policy::Backoff;
-
 use super::reader::Reader;
-
-/// What the environment says about times and sizes of the exporter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Batching {
-    flush_interval: Option<Duration>,
-    max_elapsed: Option<Duration>,
-    attempt_timeout: Option<Duration>,
-    buffer_spans: Option<usize>,
-    batch_spans: Option<usize>,
-}
+use crate::config::{Origin, Said, Settings};
 
 /// Reads the variables of the [batch span processor] and the timeout of the [OTLP exporter].
 ///
 /// [batch span processor]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/configuration/sdk-environment-variables.md#batch-span-processor
 /// [OTLP exporter]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/protocol/exporter.md
-pub(super) fn batching(read: &mut Reader<'_>) -> Batching {
-    let timeout = match read.milliseconds(TRACES_TIMEOUT) {
-        None => read.milliseconds(TIMEOUT),
+pub(super) fn batching(read: &mut Reader<'_>, settings: &mut Settings) {
+    let timeout = match read.said(TRACES_TIMEOUT, Reader::milliseconds) {
+        None => read.said(TIMEOUT, Reader::milliseconds),
         timeout => timeout,
     };
-    let mut batching = Batching {
-        flush_interval: read.milliseconds(SCHEDULE_DELAY),
-        max_elapsed: read.milliseconds(EXPORT_TIMEOUT),
-        // Zero is no limit.
-        attempt_timeout: timeout.map(|time| if time.is_zero() { Duration::MAX } else { time }),
-        buffer_spans: read.count(MAX_QUEUE_SIZE),
-        batch_spans: read.count(MAX_EXPORT_BATCH_SIZE),
-    };
-    if batching.flush_interval == Some(Duration::ZERO) {
-        // At once, as far as a batch can be.
-        batching.flush_interval = Some(Duration::from_millis(1));
-    }
-    if let (Some(batch), Some(buffer)) = (batching.batch_spans, batching.buffer_spans)
-        && batch > buffer
+    // Zero is no limit.
+    settings.attempt_timeout = or_else(timeout, Duration::MAX);
+    // Zero is at once, as far as a batch can be.
+    let delay = read.said(SCHEDULE_DELAY, Reader::milliseconds);
+    settings.flush_interval = or_else(delay, Duration::from_millis(1));
+    settings.retry_max_elapsed = read.said(EXPORT_TIMEOUT, Reader::milliseconds);
+    settings.buffer_spans = read.said(MAX_QUEUE_SIZE, Reader::count);
+    settings.batch_spans = read.said(MAX_EXPORT_BATCH_SIZE, Reader::count);
+    settings.concurrency = read.said(MAX_CONCURRENT_EXPORTS, Reader::count);
+    if let (Some(batch), Some(buffer)) = (&mut settings.batch_spans, &settings.buffer_spans)
+        && batch.value > buffer.value
     {
         read.complain(format!(
-            "{MAX_EXPORT_BATCH_SIZE} is {batch}: expected at most {MAX_QUEUE_SIZE}, which is {buffer}"
+            "{MAX_EXPORT_BATCH_SIZE} is {}: expected at most {MAX_QUEUE_SIZE}, which is {}",
+            batch.value, buffer.value
         ));
-        batching.batch_spans = Some(buffer);
+        *batch = Said::new(buffer.value, Origin::variable(MAX_EXPORT_BATCH_SIZE));
     }
-    batching
 }
 
-// === impl Batching ===
-
-impl Batching {
-    /// Sets the options that are said.
-    pub(crate) fn apply(self, mut exporter: ExporterBuilder) -> ExporterBuilder {
-        if let Some(interval) = self.flush_interval {
-            exporter = exporter.flush_interval(interval);
-        }
-        if let Some(time) = self.max_elapsed {
-            exporter = exporter.backoff(Backoff::new().max_elapsed(time));
-        }
-        if let Some(timeout) = self.attempt_timeout {
-            exporter = exporter.attempt_timeout(timeout);
-        }
-        if let Some(spans) = self.buffer_spans {
-            exporter = exporter.buffer_spans(spans);
-        }
-        if let Some(spans) = self.batch_spans {
-            exporter = exporter.batch_spans(spans);
-        }
-        exporter
-    }
+/// What zero stands for.
+fn or_else(said: Option<Said<Duration>>, zero: Duration) -> Option<Said<Duration>> {
+    said.map(|said| match said.value.is_zero() {
+        true => Said::new(zero, said.origin),
+        false => said,
+    })
 }
 
 const SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 const EXPORT_TIMEOUT: &str = "OTEL_BSP_EXPORT_TIMEOUT";
 const MAX_QUEUE_SIZE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const MAX_EXPORT_BATCH_SIZE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+const MAX_CONCURRENT_EXPORTS: &str = "OTEL_BSP_MAX_CONCURRENT_EXPORTS";
 const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
 const TRACES_TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
 
@@ -83,44 +53,65 @@ mod tests {
     use super::super::Environment;
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> (Batching, Vec<String>) {
+    fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
         let environment = variables.iter().copied().collect::<Environment>();
         let mut reader = Reader::new(&environment);
-        let batching = batching(&mut reader);
-        (batching, reader.into_complaints())
+        let mut settings = Settings::default();
+        batching(&mut reader, &mut settings);
+        (settings, reader.into_complaints())
+    }
+
+    fn value<T: Copy>(said: &Option<Said<T>>) -> Option<T> {
+        said.as_ref().map(|said| said.value)
+    }
+
+    fn is_empty(settings: &Settings) -> bool {
+        format!("{settings:?}") == format!("{:?}", Settings::default())
     }
 
     #[test]
     fn each_variable_has_its_option() {
-        let (batching, complaints) = read(&[
+        let (settings, complaints) = read(&[
             (SCHEDULE_DELAY, "250"),
             (EXPORT_TIMEOUT, "30000"),
             (TIMEOUT, "1000"),
             (TRACES_TIMEOUT, " 2000 "),
             (MAX_QUEUE_SIZE, "2048"),
             (MAX_EXPORT_BATCH_SIZE, "512"),
+            (MAX_CONCURRENT_EXPORTS, "3"),
         ]);
         assert_eq!(
-            batching,
-            Batching {
-                flush_interval: Some(Duration::from_millis(250)),
-                max_elapsed: Some(Duration::from_secs(30)),
-                attempt_timeout: Some(Duration::from_secs(2)),
-                buffer_spans: Some(2048),
-                batch_spans: Some(512),
-            }
+            (
+                value(&settings.flush_interval),
+                value(&settings.retry_max_elapsed),
+                value(&settings.attempt_timeout),
+                value(&settings.buffer_spans),
+                value(&settings.batch_spans),
+                value(&settings.concurrency),
+            ),
+            (
+                Some(Duration::from_millis(250)),
+                Some(Duration::from_secs(30)),
+                Some(Duration::from_secs(2)),
+                Some(2048),
+                Some(512),
+                Some(3),
+            )
         );
         assert!(complaints.is_empty());
-        assert_eq!(read(&[]).0, Batching::default());
+        assert!(is_empty(&read(&[]).0));
     }
 
     #[test]
     fn zero_is_understood_where_it_means_something() {
-        let (batching, complaints) =
+        let (settings, complaints) =
             read(&[(SCHEDULE_DELAY, "0"), (EXPORT_TIMEOUT, "0"), (TIMEOUT, "0")]);
-        assert_eq!(batching.flush_interval, Some(Duration::from_millis(1)));
-        assert_eq!(batching.max_elapsed, Some(Duration::ZERO));
-        assert_eq!(batching.attempt_timeout, Some(Duration::MAX));
+        assert_eq!(
+            value(&settings.flush_interval),
+            Some(Duration::from_millis(1))
+        );
+        assert_eq!(value(&settings.retry_max_elapsed), Some(Duration::ZERO));
+        assert_eq!(value(&settings.attempt_timeout), Some(Duration::MAX));
         assert!(complaints.is_empty());
     }
 
@@ -140,17 +131,17 @@ mod tests {
                 "expected a whole number, at least 1",
             ),
         ] {
-            let (batching, complaints) = read(&[(variable, value)]);
-            assert_eq!(batching, Batching::default());
+            let (settings, complaints) = read(&[(variable, value)]);
+            assert!(is_empty(&settings), "{settings:?}");
             assert_eq!(complaints, [format!("{variable} is {value:?}: {expected}")]);
         }
     }
 
     #[test]
     fn a_batch_is_no_larger_than_the_queue() {
-        let (batching, complaints) = read(&[(MAX_QUEUE_SIZE, "10"), (MAX_EXPORT_BATCH_SIZE, "11")]);
+        let (settings, complaints) = read(&[(MAX_QUEUE_SIZE, "10"), (MAX_EXPORT_BATCH_SIZE, "11")]);
         assert_eq!(
-            (batching.buffer_spans, batching.batch_spans),
+            (value(&settings.buffer_spans), value(&settings.batch_spans)),
             (Some(10), Some(10))
         );
         assert_eq!(

@@ -5,54 +5,29 @@ use towline_otlp::Compression;
 
 use super::attributes;
 use super::reader::Reader;
-
-/// What the environment says about how the exporter connects.
-#[derive(Debug, Default)]
-#[cfg_attr(
-    not(feature = "tls"),
-    expect(dead_code, reason = "what would use certificates is refused then")
-)]
-pub(crate) struct NamedClient {
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) compression: Option<(&'static str, Compression)>,
-    pub(crate) ca_cert: Option<(&'static str, PathBuf)>,
-    pub(crate) key_pair: Option<NamedKeyPair>,
-}
-
-/// The files of a client certificate, and the variable that names the first.
-#[derive(Debug)]
-#[cfg_attr(
-    not(feature = "tls"),
-    expect(dead_code, reason = "what would use certificates is refused then")
-)]
-pub(crate) struct NamedKeyPair {
-    pub(crate) variable: &'static str,
-    pub(crate) cert_file: PathBuf,
-    pub(crate) key_file: PathBuf,
-}
+use crate::KeyPair;
+use crate::config::{Headers, Origin, Said, Settings};
 
 /// Reads the variables of the [OTLP exporter] that are about the connection.
 ///
 /// [OTLP exporter]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/protocol/exporter.md
-pub(super) fn client(read: &mut Reader<'_>) -> NamedClient {
-    NamedClient {
-        headers: headers(read),
-        compression: compression(read),
-        ca_cert: file(read, [TRACES_CERTIFICATE, CERTIFICATE]),
-        key_pair: key_pair(read),
-    }
+pub(super) fn client(read: &mut Reader<'_>, settings: &mut Settings) {
+    settings.headers = headers(read);
+    settings.compression = compression(read);
+    let ca_cert = file(read, [TRACES_CERTIFICATE, CERTIFICATE]);
+    settings.ca_certs =
+        ca_cert.map(|(variable, file)| Said::new(vec![file], Origin::variable(variable)));
+    settings.https_keypairs = key_pair(read);
 }
 
-fn headers(read: &mut Reader<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    let Some((variable, text)) = read.first([TRACES_HEADERS, HEADERS]) else {
-        return Vec::new();
-    };
+fn headers(read: &mut Reader<'_>) -> Option<Said<Headers>> {
+    let (variable, text) = read.first([TRACES_HEADERS, HEADERS])?;
     // What stands there may be a secret, also where it cannot be read.
     let Ok(pairs) = attributes::parse(&text) else {
         read.complain(format!(
             "{variable} is discarded: expected name=value pairs between commas, percent-encoded"
         ));
-        return Vec::new();
+        return None;
     };
     let mut headers = Vec::new();
     for (name, value) in pairs {
@@ -66,23 +41,24 @@ fn headers(read: &mut Reader<'_>) -> Vec<(HeaderName, HeaderValue)> {
             )),
         }
     }
-    headers
+    Some(Said::new(Headers(headers), Origin::variable(variable)))
 }
 
-fn compression(read: &mut Reader<'_>) -> Option<(&'static str, Compression)> {
+fn compression(read: &mut Reader<'_>) -> Option<Said<Option<Compression>>> {
     let (variable, value) = read.first([TRACES_COMPRESSION, COMPRESSION])?;
-    match value.trim().to_ascii_lowercase().as_str() {
+    let compression = match value.trim().to_ascii_lowercase().as_str() {
         "none" => None,
         name => match name.parse() {
-            Ok(compression) => Some((variable, compression)),
+            Ok(compression) => Some(compression),
             Err(_) => {
                 read.complain(format!(
                     "{variable} is {value:?}: expected gzip, zstd or none"
                 ));
-                None
+                return None;
             }
         },
-    }
+    };
+    Some(Said::new(compression, Origin::variable(variable)))
 }
 
 fn file(read: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static str, PathBuf)> {
@@ -90,15 +66,18 @@ fn file(read: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static str
     Some((variable, path.into()))
 }
 
-fn key_pair(read: &mut Reader<'_>) -> Option<NamedKeyPair> {
+fn key_pair(read: &mut Reader<'_>) -> Option<Said<Vec<KeyPair>>> {
     let cert = file(read, [TRACES_CLIENT_CERTIFICATE, CLIENT_CERTIFICATE]);
     let key = file(read, [TRACES_CLIENT_KEY, CLIENT_KEY]);
     match (cert, key) {
-        (Some((variable, cert_file)), Some((_, key_file))) => Some(NamedKeyPair {
-            variable,
-            cert_file,
-            key_file,
-        }),
+        (Some((cert, cert_file)), Some((key, key_file))) => {
+            let parts = vec![
+                ("[0].key_file".to_owned(), Origin::variable(key)),
+                ("[0].cert_file".to_owned(), Origin::variable(cert)),
+            ];
+            let pairs = vec![KeyPair::new(key_file, cert_file)];
+            Some(Said::new(pairs, Origin::variable(cert)).with_parts(parts))
+        }
         (Some((variable, _)), None) => {
             read.complain(format!(
                 "{variable} is set without {CLIENT_KEY}: expected both"
@@ -131,16 +110,17 @@ mod tests {
     use super::super::Environment;
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> (NamedClient, Vec<String>) {
+    fn read(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
         let environment = variables.iter().copied().collect::<Environment>();
         let mut reader = Reader::new(&environment);
-        let client = client(&mut reader);
-        (client, reader.into_complaints())
+        let mut settings = Settings::default();
+        client(&mut reader, &mut settings);
+        (settings, reader.into_complaints())
     }
 
-    fn shown(headers: &[(HeaderName, HeaderValue)]) -> Vec<(&str, &str)> {
+    fn shown(settings: &Settings) -> Vec<(&str, &str)> {
+        let headers = settings.headers.iter().flat_map(|said| &said.value.0);
         headers
-            .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect()
     }
@@ -150,12 +130,12 @@ mod tests {
         let (client, complaints) =
             read(&[(HEADERS, "Authorization=Bearer%20a%3D, x-team = users")]);
         assert_eq!(
-            shown(&client.headers),
+            shown(&client),
             [("authorization", "Bearer a="), ("x-team", "users")]
         );
         assert!(complaints.is_empty());
         let (client, _) = read(&[(HEADERS, "a=1"), (TRACES_HEADERS, "b=2")]);
-        assert_eq!(shown(&client.headers), [("b", "2")]);
+        assert_eq!(shown(&client), [("b", "2")]);
     }
 
     #[test]
@@ -175,7 +155,7 @@ mod tests {
             ),
         ] {
             let (client, complaints) = read(&[(HEADERS, text)]);
-            assert_eq!(client.headers.len(), kept, "{text}");
+            assert_eq!(shown(&client).len(), kept, "{text}");
             assert_eq!(complaints.len(), 1, "{text}");
             assert!(complaints[0].contains(expected), "{complaints:?}");
             assert!(!complaints[0].contains("hunter2"), "{complaints:?}");
@@ -192,14 +172,12 @@ mod tests {
             ("snappy", None, 1),
         ] {
             let (client, found) = read(&[(COMPRESSION, text)]);
-            assert_eq!(
-                client.compression.map(|(_, compression)| compression),
-                expected
-            );
+            let said = client.compression.and_then(|said| said.value);
+            assert_eq!(said, expected);
             assert_eq!(found.len(), complaints, "{found:?}");
         }
         let (client, _) = read(&[(COMPRESSION, "gzip"), (TRACES_COMPRESSION, "none")]);
-        assert!(client.compression.is_none());
+        assert_eq!(client.compression.unwrap().value, None);
     }
 
     #[test]
@@ -209,17 +187,19 @@ mod tests {
             (CLIENT_CERTIFICATE, "/cert.pem"),
             (TRACES_CLIENT_KEY, "/key.pem"),
         ]);
-        let pair = client.key_pair.unwrap();
-        assert_eq!(client.ca_cert.unwrap(), (CERTIFICATE, "/ca.pem".into()));
-        assert_eq!(pair.cert_file, PathBuf::from("/cert.pem"));
-        assert_eq!(pair.key_file, PathBuf::from("/key.pem"));
+        let (ca, pairs) = (client.ca_certs.unwrap(), client.https_keypairs.unwrap());
+        assert_eq!(ca.value, [PathBuf::from("/ca.pem")]);
+        assert_eq!(ca.origin.name(), CERTIFICATE);
+        assert_eq!(pairs.value, [KeyPair::new("/key.pem", "/cert.pem")]);
+        assert_eq!(pairs.part("[0].key_file").name(), TRACES_CLIENT_KEY);
+        assert_eq!(pairs.part("[0].cert_file").name(), CLIENT_CERTIFICATE);
         assert!(complaints.is_empty());
         for (variable, missing) in [
             (CLIENT_CERTIFICATE, CLIENT_KEY),
             (CLIENT_KEY, CLIENT_CERTIFICATE),
         ] {
             let (client, complaints) = read(&[(variable, "/file.pem")]);
-            assert!(client.key_pair.is_none());
+            assert!(client.https_keypairs.is_none());
             assert_eq!(
                 complaints,
                 [format!(

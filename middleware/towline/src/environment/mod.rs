@@ -9,6 +9,7 @@ mod attributes;
 mod batching;
 mod client;
 mod exporter;
+mod limits;
 mod propagators;
 mod reader;
 mod sampler;
@@ -16,12 +17,11 @@ mod source;
 
 use towline_sampler::Sampler;
 
-pub(crate) use self::batching::Batching;
-pub(crate) use self::client::NamedClient;
 pub(crate) use self::exporter::NamedExporter;
 pub(crate) use self::propagators::NamedPropagators;
 use self::reader::Reader;
 pub use self::source::Environment;
+use crate::config::{Origin, Said, Settings};
 
 /// What the variables say.
 #[derive(Debug, Default)]
@@ -29,11 +29,10 @@ pub(crate) struct Variables {
     /// Tracing is off, whatever anything else says.
     pub(crate) disabled: bool,
     pub(crate) exporter: Option<NamedExporter>,
-    pub(crate) client: NamedClient,
-    pub(crate) batching: Batching,
+    /// What has a key of its own.
+    pub(crate) settings: Settings,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) propagators: NamedPropagators,
-    pub(crate) service_name: Option<String>,
     /// Without `service.name`.
     pub(crate) resource_attributes: Vec<(String, String)>,
     /// What is wrong with them, for the log.
@@ -47,8 +46,10 @@ impl Variables {
         let mut read = Reader::new(environment);
         let disabled = read.boolean("OTEL_SDK_DISABLED");
         let exporter = exporter::exporter(&mut read);
-        let client = client::client(&mut read);
-        let batching = batching::batching(&mut read);
+        let mut settings = Settings::default();
+        client::client(&mut read, &mut settings);
+        batching::batching(&mut read, &mut settings);
+        limits::limits(&mut read, &mut settings);
         let sampler = sampler::sampler(&mut read);
         let propagators = propagators::propagators(&mut read);
         let mut resource_attributes = match read.text(RESOURCE_ATTRIBUTES) {
@@ -58,12 +59,14 @@ impl Variables {
                 Vec::new()
             }),
         };
-        let service_name = read.text("OTEL_SERVICE_NAME").or_else(|| {
-            let (_, name) = resource_attributes
-                .iter()
-                .find(|(key, _)| key == SERVICE_NAME)?;
-            Some(name.clone()).filter(|name| !name.is_empty())
-        });
+        settings.service_name = read
+            .said(OTEL_SERVICE_NAME, |read, name| read.text(name))
+            .or_else(|| {
+                let mut attributes = resource_attributes.iter();
+                let (_, name) = attributes.find(|(key, _)| key == SERVICE_NAME)?;
+                let origin = Origin::variable(RESOURCE_ATTRIBUTES);
+                Some(Said::new(name.clone(), origin)).filter(|name| !name.value.is_empty())
+            });
         resource_attributes.retain(|(key, _)| key != SERVICE_NAME);
         for name in NOT_READ {
             if read.text(name).is_some() {
@@ -73,11 +76,9 @@ impl Variables {
         Self {
             disabled,
             exporter,
-            client,
-            batching,
+            settings,
             sampler,
             propagators,
-            service_name,
             resource_attributes,
             complaints: read.into_complaints(),
         }
@@ -86,11 +87,13 @@ impl Variables {
 
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
+const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+
 const SERVICE_NAME: &str = "service.name";
 
 /// Variables of the specification that would change what is sent, or whether it arrives: nobody should have to find out
 /// that they have no effect.
-const NOT_READ: [&str; 1] = ["OTEL_CONFIG_FILE"];
+const NOT_READ: [&str; 2] = ["OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE"];
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +131,8 @@ mod tests {
                 ("OTEL_SERVICE_NAME", name),
                 (RESOURCE_ATTRIBUTES, attributes),
             ]);
-            assert_eq!(variables.service_name.as_deref(), expected);
+            let name = variables.settings.service_name.map(|said| said.value);
+            assert_eq!(name.as_deref(), expected);
             assert_eq!(
                 variables.resource_attributes,
                 [("a".to_owned(), "b".to_owned())]

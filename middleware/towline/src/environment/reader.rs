@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::Environment;
+use crate::config::{Origin, Said};
 
 /// Reads variables, and keeps what is wrong with them for later: whether anybody should hear of it is not known yet.
 #[derive(Debug)]
@@ -47,6 +48,30 @@ impl<'a> Reader<'a> {
         names
             .into_iter()
             .find_map(|name| self.text(name).map(|value| (name, value)))
+    }
+
+    /// What `read` makes of a variable, with its name.
+    pub(super) fn said<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<Said<T>> {
+        let value = read(self, name)?;
+        Some(Said::new(value, Origin::variable(name)))
+    }
+
+    /// A whole number from 0 on, as limits have it.
+    pub(super) fn limit(&mut self, name: &'static str) -> Option<usize> {
+        let value = self.text(name)?;
+        match value.trim().parse::<u32>() {
+            Ok(limit) => Some(limit as usize),
+            Err(_) => {
+                self.complain(format!(
+                    "{name} is {value:?}: expected a whole number, at least 0"
+                ));
+                None
+            }
+        }
     }
 
     /// A whole number from 1 on.

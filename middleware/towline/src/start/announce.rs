@@ -2,31 +2,46 @@ use std::fmt::Display;
 
 use opentelemetry::Key;
 use opentelemetry_sdk::Resource;
+use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 
-/// Tells the log, once, what is on, and what in the environment is of no use.
-pub(super) fn started(
-    exporter: &dyn Display,
-    sampler: &Sampler,
-    resource: Option<&Resource>,
-    complaints: &[String],
-) {
-    let service_name = resource.and_then(|resource| resource.get(&Key::new("service.name")));
-    tracing::info!(
-        target: TARGET,
-        %exporter,
-        sampling_rate_per_million = sampler.control().rate().as_per_million(),
-        service_name = service_name.as_ref().map(tracing::field::display),
-        "tracing is on"
-    );
-    complain(complaints);
+/// What is on.
+pub(super) struct Announcement<'a> {
+    pub(super) exporter: &'a dyn Display,
+    pub(super) sampler: &'a Sampler,
+    pub(super) propagator: &'a Propagator,
+    pub(super) resource: Option<&'a Resource>,
+}
+
+// === impl Announcement ===
+
+impl Announcement<'_> {
+    /// Tells the log, once, what is on, and what in the environment is of no use.
+    pub(super) fn tell(&self, complaints: &[String]) {
+        let service_name = self
+            .resource
+            .and_then(|resource| resource.get(&Key::new("service.name")));
+        tracing::info!(
+            target: TARGET,
+            exporter = %self.exporter,
+            sampling_rate_per_million = self.sampler.control().rate().as_per_million(),
+            propagators = %self.propagator,
+            trust = %TRUST,
+            service_name = service_name.as_ref().map(tracing::field::display),
+            "tracing is on"
+        );
+        complain(complaints);
+    }
 }
 
 /// Tells the log what is of no use.
-pub(super) fn complain<'a>(complaints: impl IntoIterator<Item = &'a String>) {
+pub(super) fn complain(complaints: &[String]) {
     for complaint in complaints {
         tracing::warn!(target: TARGET, "{complaint}");
     }
 }
 
-const TARGET: &str = "towline";
+/// What the layers make of a caller's context where nobody says otherwise: they follow it.
+pub(super) const TRUST: &str = "parent";
+
+pub(super) const TARGET: &str = "towline";

@@ -1,12 +1,10 @@
 use std::fmt;
 
-use towline_otlp::{
-    BoxTransport, BuildError, Endpoint, ExporterBuilder, TransportError, TransportErrorKind,
-};
+use towline_otlp::{BoxTransport, Endpoint, ExporterBuilder};
 
-use super::origin::Origin;
+use crate::config::{Origin, Problem, Problems, Settings};
 use crate::environment::Variables;
-use crate::{Config, StartError, StartErrorKind, TowlineBuilder};
+use crate::{StartErrorKind, TowlineBuilder};
 
 /// Where spans go.
 #[derive(Debug)]
@@ -21,25 +19,27 @@ pub(super) enum Target {
 
 /// Reports a URL that cannot be read, whether tracing is on or off: a mistake should show when it is made, not when
 /// tracing is switched on one night.
-pub(super) fn check_urls(builder: &TowlineBuilder) -> Result<(), StartError> {
+pub(super) fn check_urls(builder: &TowlineBuilder, problems: &mut Problems) {
     for config in [&builder.code, &builder.config] {
-        if let Some(Err(error)) = config.exporter_url() {
-            let origin = Origin::of(config, "exporter_url");
-            return Err(unusable(&origin, error));
+        if let Some(said) = &config.settings.exporter_url
+            && let Err(error) = &said.value
+        {
+            problems.push(unusable(&said.origin, error));
         }
     }
-    Ok(())
 }
 
 // === impl Target ===
 
 impl Target {
-    /// By the first who says so: code, configuration, environment.
+    /// By the first who says so: code, configuration, environment. None if nobody does, or what they say is a problem.
     pub(super) fn find(
         builder: &mut TowlineBuilder,
         variables: &Variables,
-    ) -> Result<Self, StartError> {
-        let by_code = builder.code.endpoint();
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let url_of = |settings: &Settings| settings.exporter_url.clone();
+        let by_code = url_of(&builder.code.settings);
         let transport = builder.transport.take();
         let said = [
             (transport.is_some(), "a transport"),
@@ -48,33 +48,44 @@ impl Target {
         ];
         let mut said = said.iter().filter(|(is_said, _)| *is_said);
         if let (Some((_, one)), Some((_, other))) = (said.next(), said.next()) {
-            return Err(StartError::new(
+            problems.push(Problem::new(
                 StartErrorKind::Conflict,
                 format!("{one} and {other} are both given in code: expected one of them"),
             ));
+            return None;
         }
-        Ok(if let Some(transport) = transport {
-            Self::Transport(transport)
+        if let Some(transport) = transport {
+            Some(Self::Transport(transport))
         } else if builder.late_transport {
-            Self::Late
-        } else if let Some(endpoint) = by_code {
-            Self::Endpoint(endpoint.clone(), Origin::of(&builder.code, "exporter_url"))
-        } else if let Some(endpoint) = builder.config.endpoint() {
-            Self::Endpoint(
-                endpoint.clone(),
-                Origin::of(&builder.config, "exporter_url"),
-            )
+            Some(Self::Late)
+        } else if let Some(said) = by_code.or_else(|| url_of(&builder.config.settings)) {
+            // What is wrong with it was found before.
+            let endpoint = said.value.ok()?;
+            Some(Self::Endpoint(endpoint, said.origin))
+        } else if builder.broken.contains(&"exporter_url") {
+            None
         } else if let Some(exporter) = &variables.exporter {
-            let origin = Origin::Variable(exporter.variable);
+            let origin = Origin::variable(exporter.variable);
             match &exporter.endpoint {
-                Ok(endpoint) => Self::Endpoint(endpoint.clone(), origin),
-                Err(error) => return Err(unusable(&origin, error)),
+                Ok(endpoint) => Some(Self::Endpoint(endpoint.clone(), origin)),
+                Err(error) => {
+                    problems.push(unusable(&origin, error));
+                    None
+                }
             }
         } else if builder.has_processors {
-            Self::Processors
+            Some(Self::Processors)
+        } else if builder.broken.contains(&"enabled") {
+            // It may be off.
+            None
         } else {
-            return Err(missing(&builder.config));
-        })
+            problems.push(Problem::of(
+                StartErrorKind::NoExporter,
+                &builder.config.lacks("exporter_url"),
+                " is not given although tracing is enabled: expected a URL such as grpc://collector:4317",
+            ));
+            None
+        }
     }
 
     /// Tells the exporter. Nothing is connected yet.
@@ -87,28 +98,11 @@ impl Target {
         }
     }
 
-    /// Why the exporter could not be built, with the setting that is to blame.
-    pub(super) fn error(&self, error: BuildError) -> StartError {
-        let source = std::error::Error::source(&error);
-        match (
-            self,
-            source.and_then(|source| source.downcast_ref::<TransportError>()),
-        ) {
-            (Self::Endpoint(_, origin), Some(transport)) => {
-                let start = match transport.kind() {
-                    // It names the file, which is more than where spans go.
-                    TransportErrorKind::Tls => {
-                        StartError::new(StartErrorKind::Certificates, transport.to_string())
-                    }
-                    _ => unusable(origin, transport),
-                };
-                if std::error::Error::source(transport).is_some() {
-                    start.with_source(error)
-                } else {
-                    start
-                }
-            }
-            _ => StartError::new(StartErrorKind::Exporter, error.to_string()).with_source(error),
+    /// The collector that it is, if it is one.
+    pub(super) fn collector(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Endpoint(endpoint, _) => Some(endpoint).filter(|url| url.authority().is_some()),
+            _ => None,
         }
     }
 }
@@ -125,16 +119,6 @@ impl fmt::Display for Target {
     }
 }
 
-fn unusable(origin: &Origin, error: impl fmt::Display) -> StartError {
-    StartError::new(StartErrorKind::Exporter, format!("{origin}: {error}"))
-}
-
-fn missing(config: &Config) -> StartError {
-    let origin = Origin::of(config, "exporter_url");
-    StartError::new(
-        StartErrorKind::NoExporter,
-        format!(
-            "{origin} is not given although tracing is enabled: expected a URL such as grpc://collector:4317"
-        ),
-    )
+pub(super) fn unusable(origin: &Origin, error: impl fmt::Display) -> Problem {
+    Problem::of(StartErrorKind::Exporter, origin, format!(": {error}"))
 }

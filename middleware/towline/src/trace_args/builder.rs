@@ -12,6 +12,7 @@ use super::args::TraceArgs;
 use super::notice;
 use super::session::{Parts, TraceSession};
 use crate::environment::NamedPropagators;
+use crate::start::Basis;
 use crate::{Endpoint, Environment, Towline, TowlineBuilder, propagator};
 
 /// The options of a [`TraceSession`], from [`TraceArgs::session`].
@@ -136,10 +137,10 @@ impl TraceSessionBuilder {
                     &self.program,
                     &format!("this command is not traced, since {error}"),
                 );
-                Towline::passing(propagator)
+                Towline::passing(propagator, Basis::default())
             })
         } else {
-            Towline::passing(propagator)
+            Towline::passing(propagator, Basis::default())
         };
         let variables = EnvironmentCarrier::from(&self.environment);
         let parent = tracing

@@ -111,7 +111,11 @@ fn tokens() -> BearerTokens {
 /// A program with an exporter of its own, whose backend is the forwarder.
 fn client(seed: u64, index: u64, name: &str, forwarder: SocketAddr) -> Stats {
     let token = HeaderValue::try_from(format!("Bearer of-{name}")).unwrap();
-    let scheme = if seed.is_multiple_of(2) { "grpc" } else { "http" };
+    let scheme = if seed.is_multiple_of(2) {
+        "grpc"
+    } else {
+        "http"
+    };
     let (processor, exporter) = Exporter::builder()
         .url(format!("{scheme}://{forwarder}"))
         .client(ClientOptions::new().header(header::AUTHORIZATION, token))

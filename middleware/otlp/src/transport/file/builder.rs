@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::files::Files;
-use super::{File, Shared};
+use super::{File, Shared, unusable};
 use crate::endpoint::FileOptions;
-use crate::{FileFormat, TransportError, TransportErrorKind};
+use crate::{FileFormat, TransportError};
 
 /// The configuration of a [`File`].
 ///
@@ -90,13 +90,8 @@ impl FileBuilder {
     /// [`TransportError`] when the directory cannot be made, listed or written to.
     pub fn build(self) -> Result<File, TransportError> {
         let Self { directory, options } = self;
-        let files = Files::open(directory.clone(), options).map_err(|error| {
-            let message = format!(
-                "{} cannot be used for files of spans: expected a directory to write to",
-                directory.display()
-            );
-            TransportError::new(TransportErrorKind::Io, message).with_source(error)
-        })?;
+        let files =
+            Files::open(directory.clone(), options).map_err(|error| unusable(&directory, error))?;
         Ok(File {
             shared: Arc::new(Shared::new(directory, options.format, files)),
         })

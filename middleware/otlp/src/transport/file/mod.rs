@@ -1,4 +1,5 @@
 mod builder;
+mod check;
 mod disk;
 mod files;
 mod json;
@@ -142,11 +143,27 @@ impl File {
         }
     }
 
+    /// Whether [`connect`](Self::connect) would do, without making anything.
+    pub(super) fn check(endpoint: &Endpoint) -> Result<(), TransportError> {
+        match endpoint.directory() {
+            Some(directory) => check::check(directory).map_err(|error| unusable(directory, error)),
+            None => Self::connect(endpoint).map(drop),
+        }
+    }
+
     /// Where the files are.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.shared.directory
     }
+}
+
+fn unusable(directory: &Path, error: std::io::Error) -> TransportError {
+    let message = format!(
+        "{} cannot be used for files of spans: expected a directory to write to",
+        directory.display()
+    );
+    TransportError::new(TransportErrorKind::Io, message).with_source(error)
 }
 
 impl Service<Batch> for File {

@@ -33,6 +33,13 @@ pub(super) fn load(
     Ok((config, asked))
 }
 
+/// Reads what is given, and nothing of the system's.
+pub(super) fn check(tls: &Tls, now: SystemTime) -> Result<(), TransportError> {
+    roots(&tls.ca_certs, now)?;
+    Identities::load(&tls.key_pairs, &ring::default_provider(), now)?;
+    Ok(())
+}
+
 fn builder(
     provider: Arc<CryptoProvider>,
 ) -> Result<
@@ -99,6 +106,10 @@ pub(super) fn fault(what: &str, file: &Pem, fault: Fault) -> TransportError {
         TransportErrorKind::Tls,
         format!("{what} {file} {}", fault.text),
     );
+    let error = match file {
+        Pem::File(path) => error.with_file(path),
+        Pem::Text(_) => error,
+    };
     match fault.source {
         Some(source) => error.with_source(source),
         None => error,

@@ -130,6 +130,20 @@ impl Tls {
         self
     }
 
+    /// Reads every file that is given, as it is done when a transport is made, and keeps nothing.
+    ///
+    /// Without a transport that could use them (the features `grpc` and `http`) nothing is read.
+    ///
+    /// # Errors
+    ///
+    /// The first [`TransportError`](crate::TransportError) that there is: see the table above.
+    pub fn check(&self) -> Result<(), crate::TransportError> {
+        #[cfg(feature = "_hyper")]
+        return config::check(self, std::time::SystemTime::now());
+        #[cfg(not(feature = "_hyper"))]
+        return Ok(());
+    }
+
     /// Whether anything is given that is not the default.
     #[cfg(feature = "_hyper")]
     pub(super) const fn has_certificates(&self) -> bool {

@@ -13,7 +13,7 @@ fn the_section_may_have_the_name_of_rfd_65() {
 fn both_sections_at_once_are_an_error() {
     fails(
         "tracing: { enabled: yes }\ntracing_service: { enabled: yes }",
-        "`tracing_service` and `tracing` are both given: expected one of them",
+        "line 2, column 1: `tracing_service` and `tracing` are both given: expected one of them",
     );
     let config = Config::from_yaml("tracing:\ntracing_service: { enabled: yes }").unwrap();
     assert_eq!(config.enabled(), Some(true));
@@ -33,7 +33,7 @@ fn without_a_section_nothing_is_said() {
     ] {
         let config = Config::from_yaml(text).unwrap();
         assert_eq!(config.enabled(), None, "{text:?}");
-        assert!(config.exporter_url().is_none(), "{text:?}");
+        assert!(config.endpoint().is_none(), "{text:?}");
     }
 }
 
@@ -157,7 +157,10 @@ fn any_other_format_will_do() {
 
     for (text, expected) in [
         (r#"{ "enabled": 3 }"#, "`enabled` is 3: expected yes or no"),
-        (r#"{ "enable": true }"#, "unknown field `enable`"),
+        (
+            r#"{ "enable": true }"#,
+            "unknown key `enable`: did you mean `enabled`?",
+        ),
         (
             r#"{ "enabled": true, "enabled": true }"#,
             "`enabled` is given twice",
