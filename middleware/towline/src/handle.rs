@@ -446,7 +446,9 @@ impl Towline {
         let shared = &self.shared;
         let mut basis = shared.basis.lock().unwrap_or_else(PoisonError::into_inner);
         let has_ended = shared.has_ended.load(Ordering::Relaxed);
-        Ok(basis.reload(config, shared.parts.role, self.control(), has_ended))
+        let role = shared.parts.role;
+        let reload = || basis.reload(config, role, self.control(), has_ended);
+        Ok(shared.teller.silently(reload))
     }
 
     /// [`reload`](Self::reload) of a file, such as the one that tracing was started from.

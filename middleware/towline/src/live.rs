@@ -9,22 +9,29 @@ use towline_sampler::{Change, Control};
 /// Has the log told of every change, until tracing ends or nobody holds it any more.
 #[derive(Debug, Default)]
 pub(crate) struct Teller {
-    ended: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    has_ended: AtomicBool,
+    /// Somebody else tells what is being changed.
+    is_silent: AtomicBool,
 }
 
 // === impl Teller ===
 
 impl Teller {
     pub(crate) fn watch(&self, control: &Control, filters: &Filters) {
-        let ended = Arc::downgrade(&self.ended);
+        let state = Arc::downgrade(&self.state);
         control.on_change(move |change| {
-            if lasts(&ended) {
+            if is_told(&state) {
                 tell(change);
             }
         });
-        let ended = Arc::downgrade(&self.ended);
+        let state = Arc::downgrade(&self.state);
         filters.on_change(move |filters| {
-            if lasts(&ended) {
+            if is_told(&state) {
                 tracing::info!(target: TARGET, filters = filters.len(), "other requests are filtered out");
             }
         });
@@ -32,14 +39,22 @@ impl Teller {
 
     /// The end of tracing is not a change.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.state.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes changes that the caller tells in one line.
+    pub(crate) fn silently<T>(&self, change: impl FnOnce() -> T) -> T {
+        self.state.is_silent.store(true, Ordering::Relaxed);
+        let result = change();
+        self.state.is_silent.store(false, Ordering::Relaxed);
+        result
     }
 }
 
-fn lasts(ended: &Weak<AtomicBool>) -> bool {
-    ended
-        .upgrade()
-        .is_some_and(|ended| !ended.load(Ordering::Relaxed))
+fn is_told(state: &Weak<State>) -> bool {
+    state.upgrade().is_some_and(|state| {
+        !state.has_ended.load(Ordering::Relaxed) && !state.is_silent.load(Ordering::Relaxed)
+    })
 }
 
 fn tell(change: Change) {
