@@ -19,7 +19,7 @@ use towline_integration::{
     Body, Hop, Protocol, Server, ask, assert_joined, client, empty, get, proxy, read, within,
 };
 use towline_span::Outcome;
-use towline_test_support::{assert_child_of, assert_outcome};
+use towline_test_support::{Caller, assert_child_of, assert_outcome};
 
 /// An app whose socket echoes until it is closed.
 fn app(hop: &Hop) -> Router {
@@ -37,7 +37,7 @@ fn app(hop: &Hop) -> Router {
             any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)),
         )
         .route("/", any(async || "no socket here"))
-        .layer(hop.server_layer().with_axum())
+        .layer(hop.server_layer().with_axum().with_query_context())
 }
 
 fn handshake() -> http::request::Builder {
@@ -90,6 +90,24 @@ async fn a_websocket_over_http_1_is_a_span_as_long_as_its_handshake() {
         &callee.only().await,
         "GET /rooms/{room}",
     );
+    converse(response).await;
+}
+
+/// As a browser does it, which takes a URL and no headers.
+#[tokio::test]
+async fn a_websocket_joins_the_trace_in_its_url() {
+    let (caller, callee) = (Caller::sampled(), Hop::always());
+    let server = Server::start(app(&callee)).await;
+    let path = format!("/rooms/lobby?traceparent={}", caller.traceparent());
+    let request = handshake()
+        .uri(server.uri(&path))
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .body(empty())
+        .unwrap();
+    let response = ask(client::<Body>(Protocol::Http1), request).await;
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    assert_child_of(&callee.only().await, &caller.span_context());
     converse(response).await;
 }
 
