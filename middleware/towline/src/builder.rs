@@ -13,7 +13,7 @@ use towline_otlp::{Batch, BoxTransport, Compression, ExportError, ExporterBuilde
 use towline_propagation::{Propagator, PropagatorKind};
 use towline_sampler::{Rate, Sampler};
 
-use crate::config::{Problems, builder_options, plain_options};
+use crate::config::{Problems, builder_lists, builder_options, list_options, plain_options};
 use crate::{CheckReport, Config, Environment, KeyPair, StartError, Towline, start};
 
 /// What tracing is made of, from [`Towline::builder`].
@@ -152,6 +152,12 @@ impl TowlineBuilder {
         self
     }
 
+    /// Sets the header in which server layers tell callers the id of a sampled trace. Default: they do not.
+    pub fn with_response_trace_id_header(mut self, name: HeaderName) -> Self {
+        self.code = self.code.with_response_trace_id_header(name);
+        self
+    }
+
     /// Sets the PEM files of the certificate authorities that the collector is checked against, in place of the system's.
     pub fn with_ca_certs<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Self {
         self.code = self.code.with_ca_certs(files);
@@ -220,7 +226,8 @@ impl TowlineBuilder {
     /// # Ok::<(), towline::StartError>(())
     /// ```
     pub fn with_propagators(mut self, kinds: impl IntoIterator<Item = PropagatorKind>) -> Self {
-        self.propagator = Some(Propagator::of(kinds));
+        self.propagator = None;
+        self.code = self.code.with_propagators(kinds);
         self
     }
 
@@ -366,6 +373,7 @@ impl TowlineBuilder {
 }
 
 plain_options!(builder_options);
+list_options!(builder_lists);
 
 impl fmt::Debug for TowlineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,9 +24,10 @@ impl Towline {
     #[must_use]
     pub fn grpc_server(&self) -> GrpcServerLayer {
         let spans = self.spans_by(scope::grpc_tracer(self.provider()));
-        server::TraceLayer::from_spans(spans)
+        let layer = server::TraceLayer::from_spans(spans)
             .with_propagator(self.propagator())
-            .with_filters(self.filters().clone())
+            .with_filters(self.filters().clone());
+        self.layer_options().grpc_server(layer)
     }
 
     /// The layer for a client of gRPC, such as tonic's `Channel`; see [`client`] for what it does and for its options.
@@ -51,7 +52,8 @@ impl Towline {
     #[must_use]
     pub fn grpc_client(&self) -> GrpcClientLayer {
         let spans = self.spans_by(scope::grpc_tracer(self.provider()));
-        client::TraceLayer::from_spans(spans).with_propagator(self.propagator())
+        let layer = client::TraceLayer::from_spans(spans).with_propagator(self.propagator());
+        self.layer_options().grpc_client(layer)
     }
 
     /// For a client of tonic's that takes nothing but an interceptor: passes the current context on, and makes no span;

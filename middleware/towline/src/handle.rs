@@ -16,6 +16,7 @@ use towline_sampler::{Control, Rate, Sampler};
 use towline_span::{SpanLayer, Spans};
 
 use crate::config::Problem;
+use crate::layers::{self, LayerOptions};
 use crate::live::Teller;
 use crate::start::Basis;
 use crate::{Config, Reload, StartError, StartErrorKind, TowlineBuilder, scope};
@@ -61,6 +62,7 @@ pub struct Towline {
 struct Shared {
     parts: Parts,
     http: SdkTracer,
+    layers: LayerOptions,
     filters: Filters,
     teller: Teller,
     /// For reloads, one at a time.
@@ -168,9 +170,16 @@ impl Towline {
     }
 
     pub(crate) fn new(mut parts: Parts) -> Self {
-        let basis = Mutex::new(std::mem::take(&mut parts.basis));
+        let basis = std::mem::take(&mut parts.basis);
+        let layers = LayerOptions::new(basis.settings());
         let http = scope::http_tracer(&parts.provider);
         let (filters, teller) = (Filters::default(), Teller::default());
+        if let Some(paths) = layers::filters(basis.settings()) {
+            filters.set(paths);
+        }
+        if let Some(limit) = &basis.settings().remote_sampled_limit_per_second {
+            parts.sampler.control().set_remote_limit(Some(limit.value));
+        }
         if parts.role != Role::Passing {
             teller.watch(parts.sampler.control(), &filters);
         }
@@ -178,9 +187,10 @@ impl Towline {
             shared: Arc::new(Shared {
                 parts,
                 http,
+                layers,
                 filters,
                 teller,
-                basis,
+                basis: Mutex::new(basis),
                 has_ended: AtomicBool::new(false),
             }),
         }
@@ -196,6 +206,7 @@ impl Towline {
         let layer = server::TraceLayer::from_spans(spans)
             .with_propagator(self.propagator())
             .with_filters(self.filters().clone());
+        let layer = self.shared.layers.http_server(layer);
         #[cfg(feature = "axum")]
         let layer = layer.with_axum();
         layer
@@ -206,6 +217,7 @@ impl Towline {
     pub fn http_client(&self) -> HttpClientLayer {
         let spans = self.spans_by(self.shared.http.clone());
         let layer = client::TraceLayer::from_spans(spans).with_propagator(self.propagator());
+        let layer = self.shared.layers.http_client(layer);
         #[cfg(feature = "hyper-util")]
         let layer = layer.with_hyper_util();
         layer
@@ -447,7 +459,7 @@ impl Towline {
         let mut basis = shared.basis.lock().unwrap_or_else(PoisonError::into_inner);
         let has_ended = shared.has_ended.load(Ordering::Relaxed);
         let role = shared.parts.role;
-        let reload = || basis.reload(config, role, self.control(), has_ended);
+        let reload = || basis.reload(config, role, self.control(), self.filters(), has_ended);
         Ok(shared.teller.silently(reload))
     }
 
@@ -467,6 +479,11 @@ impl Towline {
     #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
     pub fn check_file(path: impl AsRef<Path>) -> crate::CheckReport {
         Self::builder().with_config_file(path).check()
+    }
+
+    #[cfg(feature = "grpc-layers")]
+    pub(crate) fn layer_options(&self) -> &LayerOptions {
+        &self.shared.layers
     }
 
     fn stop_recording(&self) {

@@ -198,6 +198,7 @@ mod forwarding;
 mod grpc_layers;
 pub mod guide;
 mod handle;
+mod layers;
 mod live;
 mod propagator;
 mod resource;

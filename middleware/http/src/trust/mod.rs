@@ -104,6 +104,8 @@ mod policy;
 pub use self::caller::{Caller, CallerHeaders};
 pub use self::policy::TrustPolicy;
 
+use std::fmt;
+
 use towline_sampler::Limiter;
 
 /// How far the trace context of one caller is believed. See the [module documentation](self).
@@ -198,6 +200,31 @@ impl Trust {
     pub const fn with_baggage(mut self, kept: bool) -> Self {
         self.baggage = kept;
         self
+    }
+}
+
+/// With what goes with it by default: [`parent`](Trust::parent), [`link`](Trust::link) or
+/// [`ignore`](Trust::ignore).
+impl From<CallerContext> for Trust {
+    fn from(context: CallerContext) -> Self {
+        match context {
+            CallerContext::Parent => Self::parent(),
+            CallerContext::Link => Self::link(),
+            CallerContext::Ignore => Self::ignore(),
+        }
+    }
+}
+
+// === impl CallerContext ===
+
+/// `parent`, `link` or `ignore`.
+impl fmt::Display for CallerContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Parent => "parent",
+            Self::Link => "link",
+            Self::Ignore => "ignore",
+        })
     }
 }
 

@@ -28,12 +28,15 @@ use http::{HeaderName, HeaderValue};
 use opentelemetry::KeyValue;
 use serde::de::{Deserialize, Deserializer, Error};
 use towline_otlp::{Compression, Endpoint};
+use towline_propagation::PropagatorKind;
 use towline_sampler::Rate;
 
 pub use self::error::{ConfigError, ConfigErrorKind};
 pub use self::key_pair::KeyPair;
 use self::node::Node;
-pub(crate) use self::options::{builder_options, config_options, plain_options};
+pub(crate) use self::options::{
+    builder_lists, builder_options, config_lists, config_options, list_options, plain_options,
+};
 pub(crate) use self::origin::{Origin, Place};
 pub use self::problem::Problem;
 pub(crate) use self::problem::Problems;
@@ -348,6 +351,38 @@ impl Config {
         self
     }
 
+    /// Sets which headers carry the context.
+    #[must_use]
+    pub fn with_propagators(mut self, kinds: impl IntoIterator<Item = PropagatorKind>) -> Self {
+        let kinds = kinds.into_iter().collect();
+        self.settings.propagators = Some(Said::new(kinds, Origin::code("propagators")));
+        self
+    }
+
+    /// Which headers carry the context, if that is said.
+    #[must_use]
+    pub fn propagators(&self) -> Option<&[PropagatorKind]> {
+        self.settings
+            .propagators
+            .as_ref()
+            .map(|said| &said.value[..])
+    }
+
+    /// Sets the header in which server layers tell callers the id of a sampled trace. Default: they do not.
+    #[must_use]
+    pub fn with_response_trace_id_header(mut self, name: HeaderName) -> Self {
+        let origin = Origin::code("response_trace_id_header");
+        self.settings.response_trace_id_header = Some(Said::new(name, origin));
+        self
+    }
+
+    /// The header in which server layers tell callers the trace id, if there is one.
+    #[must_use]
+    pub fn response_trace_id_header(&self) -> Option<&HeaderName> {
+        let said = self.settings.response_trace_id_header.as_ref();
+        said.map(|said| &said.value)
+    }
+
     /// Sets the PEM files of the certificate authorities that the collector is checked against, in place of the system's.
     #[must_use]
     pub fn with_ca_certs<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Self {
@@ -486,6 +521,7 @@ impl Config {
 }
 
 plain_options!(config_options);
+list_options!(config_lists);
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

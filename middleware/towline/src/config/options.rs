@@ -30,6 +30,10 @@ macro_rules! plain_options {
                 "the longest delay between two attempts. Default: 30 s.";
             retry_max_elapsed, with_retry_max_elapsed: std::time::Duration =
                 "how long after its first attempt the last attempt of a batch may begin; zero means no retries. Default: 60 s.";
+            trust, with_trust: towline_http::CallerContext =
+                "what a caller's trace context is to the server layers. Default: the parent.";
+            remote_sampled_limit_per_second, with_remote_sampled_limit_per_second: towline_sampler::Limit =
+                "how many traces a second are recorded because a caller asks for it. Default: no limit.";
             attribute_value_length_limit, with_attribute_value_length_limit: usize =
                 "the longest text in an attribute, in characters; a longer one is cut before it is exported. Default: no limit.";
             attribute_count_limit, with_attribute_count_limit: usize =
@@ -47,6 +51,66 @@ macro_rules! plain_options {
 }
 
 pub(crate) use plain_options;
+
+/// Hands every option that is a list to the macro `$emit`.
+macro_rules! list_options {
+    ($emit:ident) => {
+        $emit! {
+            skip_paths, with_skip_paths: String =
+                "the paths of requests that get no span from the server layers; one that ends with `/*` is for all below. Default: none.";
+            capture_request_headers, with_capture_request_headers: http::HeaderName =
+                "the headers of requests, and the metadata of gRPC, that become attributes; credentials are masked. Default: none.";
+            capture_response_headers, with_capture_response_headers: http::HeaderName =
+                "the same of responses. Default: none.";
+            redacted_query_keys, with_redacted_query_keys: String =
+                "more keys of queries whose values are redacted. Default: [these](towline_http::DEFAULT_REDACTED_QUERY_KEYS), which always count.";
+        }
+    };
+}
+
+pub(crate) use list_options;
+
+/// Setters and getters of a [`Config`](crate::Config) that are lists.
+macro_rules! config_lists {
+    ($($name:ident, $with:ident: $type:ty = $doc:literal;)*) => {
+        impl Config {
+            $(
+                #[doc = concat!("Sets ", $doc, "\n\nIn a file: `", stringify!($name), "`; see [the reference](crate::guide::configuration).")]
+                #[must_use]
+                pub fn $with(mut self, values: impl IntoIterator<Item = impl Into<$type>>) -> Self {
+                    let values = values.into_iter().map(Into::into).collect();
+                    self.settings.$name = Some(Said::new(values, Origin::code(stringify!($name))));
+                    self
+                }
+
+                #[doc = concat!("If they are said: ", $doc)]
+                #[must_use]
+                pub fn $name(&self) -> Option<&[$type]> {
+                    self.settings.$name.as_ref().map(|said| &said.value[..])
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use config_lists;
+
+/// Setters of a [`TowlineBuilder`](crate::TowlineBuilder) that take lists.
+macro_rules! builder_lists {
+    ($($name:ident, $with:ident: $type:ty = $doc:literal;)*) => {
+        impl TowlineBuilder {
+            $(
+                #[doc = concat!("Sets ", $doc, "\n\nIn a file: `", stringify!($name), "`; see [the reference](crate::guide::configuration).")]
+                pub fn $with(mut self, values: impl IntoIterator<Item = impl Into<$type>>) -> Self {
+                    self.code = self.code.$with(values);
+                    self
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use builder_lists;
 
 /// Setters and getters of a [`Config`](crate::Config).
 macro_rules! config_options {

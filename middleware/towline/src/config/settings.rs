@@ -6,8 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
+use towline_http::CallerContext;
 use towline_otlp::{Compression, Endpoint, EndpointError};
-use towline_sampler::Rate;
+use towline_propagation::PropagatorKind;
+use towline_sampler::{Limit, Rate};
 
 use super::KeyPair;
 use super::origin::Origin;
@@ -338,6 +341,94 @@ settings! {
         is_live: false,
         is_for_any_provider: false,
     }
+    propagators: Vec<PropagatorKind> = read::propagators, {
+        names: ["propagators"],
+        kind: "list of tracecontext, baggage, b3, b3multi, jaeger; empty: none",
+        default: "[tracecontext, baggage]",
+        variables: &["OTEL_PROPAGATORS"],
+        source: "OpenTelemetry SDK",
+        meaning: "The headers that carry the context: [`PropagatorKind`](crate::PropagatorKind). They count also where tracing is off. Those of B3 need the feature `b3`.",
+        example: "[tracecontext, baggage, jaeger]",
+        is_live: false,
+        is_for_any_provider: true,
+    }
+    trust: CallerContext = read::trust, {
+        names: ["trust"],
+        kind: "parent, link or ignore",
+        default: "parent",
+        variables: &[],
+        source: "Teleport: parent; Kubernetes for callers it does not know: link",
+        meaning: "What a caller's trace context is to the server layers: the parent, a link of a new trace, or nothing. By caller it is a function in code: [`with_trust_by`](crate::http::server::TraceLayer::with_trust_by).",
+        example: "link",
+        is_live: false,
+        is_for_any_provider: true,
+    }
+    remote_sampled_limit_per_second: Limit = read::limit, {
+        names: ["remote_sampled_limit_per_second"],
+        kind: "whole number of traces",
+        default: "no limit",
+        variables: &[],
+        source: "W3C Trace Context, section 4.5, denial of service",
+        meaning: "How many traces a second are recorded because a caller asks for it, and how many at once; above, the sampling rate decides. See [`Control::set_remote_limit`](crate::Control::set_remote_limit).",
+        example: "100",
+        is_live: true,
+        is_for_any_provider: true,
+    }
+    skip_paths: Vec<String> = read::paths, {
+        names: ["skip_paths"],
+        kind: "list of paths that begin with /; one that ends with /* is for all below",
+        default: "none",
+        variables: &[],
+        source: "what health checks and scrapers ask for",
+        meaning: "Requests that get no span from the server layers, by their path; of gRPC `/package.Service/Method`. Their callers' context is passed on. See [`Towline::filters`](crate::Towline::filters), whose filters it takes the place of.",
+        example: "[/healthz, /metrics, /grpc.health.v1.Health/*]",
+        is_live: true,
+        is_for_any_provider: true,
+    }
+    capture_request_headers: Vec<HeaderName> = read::header_names, {
+        names: ["capture_request_headers"],
+        kind: "list of header names",
+        default: "none",
+        variables: &[],
+        source: "OpenTelemetry HTTP conventions, `http.request.header.<key>`",
+        meaning: "Headers of requests that become attributes, of HTTP servers and clients, and metadata of gRPC. Credentials among them are masked.",
+        example: "[x-request-id]",
+        is_live: false,
+        is_for_any_provider: true,
+    }
+    capture_response_headers: Vec<HeaderName> = read::header_names, {
+        names: ["capture_response_headers"],
+        kind: "list of header names",
+        default: "none",
+        variables: &[],
+        source: "OpenTelemetry HTTP conventions, `http.response.header.<key>`",
+        meaning: "The same of responses.",
+        example: "[retry-after]",
+        is_live: false,
+        is_for_any_provider: true,
+    }
+    redacted_query_keys: Vec<String> = read::query_keys, {
+        names: ["redacted_query_keys"],
+        kind: "list of texts",
+        default: "those of [`DEFAULT_REDACTED_QUERY_KEYS`](crate::http::DEFAULT_REDACTED_QUERY_KEYS), which always count",
+        variables: &[],
+        source: "OpenTelemetry URL conventions",
+        meaning: "More keys of queries whose values are redacted, wherever a URL becomes an attribute.",
+        example: "[token, access_token]",
+        is_live: false,
+        is_for_any_provider: true,
+    }
+    response_trace_id_header: HeaderName = read::header_name, {
+        names: ["response_trace_id_header"],
+        kind: "header name",
+        default: "none: callers are not told",
+        variables: &[],
+        source: "what support asks users for",
+        meaning: "The header in which server layers tell callers the id of a sampled trace.",
+        example: "x-trace-id",
+        is_live: false,
+        is_for_any_provider: true,
+    }
     attribute_value_length_limit: usize = read::count::<0>, {
         names: ["attribute_value_length_limit"],
         kind: "number of characters",
@@ -418,5 +509,8 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
     ("sampler", "sampling_rate_per_million"),
     ("ca_file", "ca_certs"),
     ("name", "service_name"),
+    ("propagator", "propagators"),
+    ("exclude_paths", "skip_paths"),
+    ("capture_headers", "capture_request_headers"),
     ("attributes", "resource_attributes"),
 ];

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
+use towline_http::CallerContext;
 use towline_otlp::{Compression, Endpoint, EndpointError};
-use towline_sampler::Rate;
+use towline_propagation::{Propagator, PropagatorKind};
+use towline_sampler::{Limit, Rate};
 
 use super::KeyPair;
 use super::quantity::shown_duration;
@@ -29,6 +32,43 @@ impl Shown for usize {
 impl Shown for String {
     fn shown(&self) -> String {
         self.clone()
+    }
+}
+
+impl Shown for Vec<String> {
+    fn shown(&self) -> String {
+        self.join(",")
+    }
+}
+
+impl Shown for HeaderName {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for Vec<HeaderName> {
+    fn shown(&self) -> String {
+        let names: Vec<_> = self.iter().map(HeaderName::as_str).collect();
+        names.join(",")
+    }
+}
+
+impl Shown for Vec<PropagatorKind> {
+    fn shown(&self) -> String {
+        Propagator::of(self.iter().copied()).to_string()
+    }
+}
+
+impl Shown for CallerContext {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for Limit {
+    fn shown(&self) -> String {
+        self.as_per_second().to_string()
     }
 }
 

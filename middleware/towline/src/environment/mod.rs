@@ -52,6 +52,7 @@ impl Variables {
         limits::limits(&mut read, &mut settings);
         let sampler = sampler::sampler(&mut read);
         let propagators = propagators::propagators(&mut read);
+        settings.propagators = propagators.said();
         let mut resource_attributes = match read.text(RESOURCE_ATTRIBUTES) {
             None => Vec::new(),
             Some(text) => attributes::parse(&text).unwrap_or_else(|error| {

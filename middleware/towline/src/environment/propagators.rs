@@ -3,6 +3,7 @@ use towline_propagation::PropagatorKind;
 #[cfg(feature = "clap")]
 use super::Environment;
 use super::reader::Reader;
+use crate::config::{Origin, Said};
 
 /// What the environment says about the headers that carry the context.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub(crate) struct NamedPropagators {
 // === impl NamedPropagators ===
 
 impl NamedPropagators {
+    /// The same as a setting.
+    pub(super) fn said(&self) -> Option<Said<Vec<PropagatorKind>>> {
+        let kinds = self.kinds.clone()?;
+        Some(Said::new(kinds, Origin::variable(PROPAGATORS)))
+    }
+
     /// What the variable says, and no other is looked at.
     #[cfg(feature = "clap")]
     pub(crate) fn read(environment: &Environment) -> Self {

@@ -2,14 +2,18 @@ use std::fmt::Display;
 
 use opentelemetry::Key;
 use opentelemetry_sdk::Resource;
+use towline_http::CallerContext;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
+
+use crate::config::Settings;
 
 /// What is on.
 pub(super) struct Announcement<'a> {
     pub(super) exporter: &'a dyn Display,
     pub(super) sampler: &'a Sampler,
     pub(super) propagator: &'a Propagator,
+    pub(super) trust: CallerContext,
     pub(super) resource: Option<&'a Resource>,
 }
 
@@ -26,7 +30,7 @@ impl Announcement<'_> {
             exporter = %self.exporter,
             sampling_rate_per_million = self.sampler.control().rate().as_per_million(),
             propagators = %self.propagator,
-            trust = %TRUST,
+            trust = %self.trust,
             service_name = service_name.as_ref().map(tracing::field::display),
             "tracing is on"
         );
@@ -41,7 +45,10 @@ pub(super) fn complain(complaints: &[String]) {
     }
 }
 
-/// What the layers make of a caller's context where nobody says otherwise: they follow it.
-pub(super) const TRUST: &str = "parent";
+/// What the layers make of a caller's context, unless code says otherwise of one.
+pub(super) fn trust(settings: &Settings) -> CallerContext {
+    let said = settings.trust.as_ref().map(|said| said.value);
+    said.unwrap_or(CallerContext::Parent)
+}
 
 pub(super) const TARGET: &str = "towline";

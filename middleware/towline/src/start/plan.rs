@@ -53,7 +53,7 @@ pub(super) struct Own {
     provider: TracerProviderBuilder,
     limit: LengthLimit,
     random_trace_ids: bool,
-    basis: Basis,
+    pub(super) basis: Basis,
     complaints: Vec<String>,
 }
 
@@ -269,6 +269,7 @@ impl Own {
                 exporter: target,
                 sampler: &self.sampler,
                 propagator: &self.propagator,
+                trust: announce::trust(self.basis.settings()),
                 resource: Some(&self.resource),
             }
             .tell(&self.complaints);

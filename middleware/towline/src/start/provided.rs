@@ -2,7 +2,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
 
-use super::announce::Announcement;
+use super::announce::{self, Announcement};
 use super::reload::Basis;
 use crate::config::{KEYS, Problem, Problems};
 use crate::handle::{Parts, Role};
@@ -30,6 +30,7 @@ impl Provided {
             exporter: &"the provider's",
             sampler: &self.sampler,
             propagator: &self.propagator,
+            trust: announce::trust(self.basis.settings()),
             resource: None,
         }
         .tell(&self.complaints);

@@ -1,8 +1,9 @@
 use std::fmt;
 
 use opentelemetry::Key;
+use towline_http::CallerContext;
 
-use super::announce::TRUST;
+use super::announce;
 use super::plan::{Plan, Planned};
 use crate::StartError;
 use crate::config::{Problem, Problems};
@@ -25,6 +26,7 @@ struct Facts {
     exporter: Option<String>,
     sampling_rate_per_million: u32,
     propagators: String,
+    trust: CallerContext,
     service_name: Option<String>,
 }
 
@@ -38,6 +40,7 @@ pub(super) fn of(planned: Planned) -> CheckReport {
                 exporter: Some("the provider's".to_owned()),
                 sampling_rate_per_million: said.map_or(rate, |said| said.value).as_per_million(),
                 propagators: provided.propagator.to_string(),
+                trust: announce::trust(provided.basis.settings()),
                 service_name: None,
             })
         }
@@ -45,6 +48,7 @@ pub(super) fn of(planned: Planned) -> CheckReport {
             exporter: own.target.as_ref().map(ToString::to_string),
             sampling_rate_per_million: own.rate().as_per_million(),
             propagators: own.propagator.to_string(),
+            trust: announce::trust(own.basis.settings()),
             service_name: own
                 .resource
                 .get(&Key::new("service.name"))
@@ -138,7 +142,7 @@ impl fmt::Display for CheckReport {
                 let rate = facts.sampling_rate_per_million;
                 write!(f, "\n  sampling_rate_per_million: {rate}")?;
                 write!(f, "\n  propagators: {}", facts.propagators)?;
-                write!(f, "\n  trust: {TRUST}")?;
+                write!(f, "\n  trust: {}", facts.trust)?;
                 if let Some(name) = &facts.service_name {
                     write!(f, "\n  service_name: {name}")?;
                 }

@@ -5,6 +5,7 @@
 
 mod files;
 mod headers;
+mod lists;
 mod pairs;
 
 use std::time::Duration;
@@ -14,6 +15,9 @@ use towline_sampler::Rate;
 
 pub(crate) use self::files::{files, key_pairs};
 pub(crate) use self::headers::{Headers, headers};
+pub(crate) use self::lists::{
+    header_name, header_names, limit, paths, propagators, query_keys, trust,
+};
 pub(crate) use self::pairs::{Attributes, attributes};
 use super::node::{Node, Value};
 use super::origin::Origin;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use towline_http::Filters;
 use towline_sampler::{Control, Rate};
 
 use super::announce::TARGET;
@@ -7,7 +8,7 @@ use super::limits::LengthLimit;
 use crate::config::{KEYS, Key, Settings};
 use crate::environment::Variables;
 use crate::handle::Role;
-use crate::{Config, TowlineBuilder};
+use crate::{Config, TowlineBuilder, layers};
 
 /// What [`Towline::reload`](crate::Towline::reload) has done.
 #[derive(Clone, Debug, Default)]
@@ -185,6 +186,7 @@ impl Basis {
         config: &Config,
         role: Role,
         control: &Control,
+        filters: &Filters,
         has_ended: bool,
     ) -> Reload {
         let (code, environment) = (self.code.clone(), self.environment.clone());
@@ -220,6 +222,13 @@ impl Basis {
             let said = self.in_force.sampling_rate_per_million.as_ref();
             let by_default = self.rate.unwrap_or(Rate::NEVER);
             control.set_rate(said.map_or(by_default, |said| said.value));
+        }
+        if has_changed("remote_sampled_limit_per_second") {
+            let said = self.in_force.remote_sampled_limit_per_second.as_ref();
+            control.set_remote_limit(said.map(|said| said.value));
+        }
+        if has_changed("skip_paths") {
+            filters.set(layers::filters(&self.in_force).unwrap_or_default());
         }
         if let Some(limit) = &self.limit {
             limit.set(&self.in_force);

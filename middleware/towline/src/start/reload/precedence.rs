@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use opentelemetry::KeyValue;
+use towline_http::CallerContext;
 use towline_otlp::Compression;
-use towline_sampler::Rate;
+use towline_propagation::PropagatorKind;
+use towline_sampler::{Limit, Rate};
 
 use super::Basis;
 use crate::config::KEYS;
@@ -265,6 +267,72 @@ const ROWS: &[Row] = &[
         environment: Some((&[("OTEL_BSP_EXPORT_TIMEOUT", "1000")], "1s")),
         file: ("2s", "2s"),
         code: (|builder| builder.with_retry_max_elapsed(secs(3)), "3s"),
+    },
+    Row {
+        key: "propagators",
+        environment: Some((&[("OTEL_PROPAGATORS", "jaeger")], "jaeger")),
+        file: ("[baggage]", "baggage"),
+        code: (
+            |builder| builder.with_propagators([PropagatorKind::TraceContext]),
+            "tracecontext",
+        ),
+    },
+    Row {
+        key: "trust",
+        environment: None,
+        file: ("link", "link"),
+        code: (
+            |builder| builder.with_trust(CallerContext::Ignore),
+            "ignore",
+        ),
+    },
+    Row {
+        key: "remote_sampled_limit_per_second",
+        environment: None,
+        file: ("2", "2"),
+        code: (
+            |builder| builder.with_remote_sampled_limit_per_second(Limit::per_second(3)),
+            "3",
+        ),
+    },
+    Row {
+        key: "skip_paths",
+        environment: None,
+        file: ("[/file, /file/*]", "/file,/file/*"),
+        code: (|builder| builder.with_skip_paths(["/code"]), "/code"),
+    },
+    Row {
+        key: "capture_request_headers",
+        environment: None,
+        file: ("[x-file]", "x-file"),
+        code: (
+            |builder| builder.with_capture_request_headers([HeaderName::from_static("x-code")]),
+            "x-code",
+        ),
+    },
+    Row {
+        key: "capture_response_headers",
+        environment: None,
+        file: ("[x-file]", "x-file"),
+        code: (
+            |builder| builder.with_capture_response_headers([HeaderName::from_static("x-code")]),
+            "x-code",
+        ),
+    },
+    Row {
+        key: "redacted_query_keys",
+        environment: None,
+        file: ("[file]", "file"),
+        code: (|builder| builder.with_redacted_query_keys(["code"]), "code"),
+    },
+    Row {
+        key: "response_trace_id_header",
+        environment: None,
+        file: ("x-file", "x-file"),
+        code: (
+            |builder| builder.with_response_trace_id_header(HeaderName::from_static("x-code")),
+            "x-code",
+        ),
     },
     Row {
         key: "attribute_value_length_limit",
