@@ -6,6 +6,7 @@ pub mod clock;
 pub mod exchange;
 pub mod path;
 pub mod peers;
+pub mod pipeline;
 pub mod plain;
 pub mod recorded;
 pub mod row;
