@@ -33,6 +33,8 @@ async fn main() {
     });
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        // As tonic's server and others do; without it small answers wait for acknowledgements.
+        let _ = stream.set_nodelay(true);
         let service = service_fn(move |request| answer(request, is_hanging));
         tokio::spawn(async move {
             let builder = Builder::new(TokioExecutor::new());
