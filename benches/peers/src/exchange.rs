@@ -13,14 +13,15 @@ use std::task::{Context, Poll, Waker};
 use axum::extract::{ConnectInfo, MatchedPath};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Empty, Full};
 use opentelemetry::trace::TraceContextExt;
 use tower::{Layer, Service};
+use towline_http::PeerAddr;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::path::{Path, TRACESTATE};
+use crate::path::{Path, Protocol, STREAM, TRACESTATE};
 
 /// The route of the request, for clients: a server has axum's `MatchedPath`.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +50,24 @@ pub trait Answer: Body<Data = Bytes> + Sized {
     fn answer() -> Self;
 }
 
+/// So many messages, and then the trailers of a call that went well.
+#[derive(Debug, Default)]
+pub struct Messages<const N: usize>(usize);
+
 /// [`Bare`] that notes which trace is current while it runs.
 #[derive(Debug)]
-pub struct Watched<R>(Bare<R>);
+pub struct Watched<R>(Bare<R>, bool);
 
 /// The future of [`Watched`].
 #[derive(Debug)]
-pub struct WatchedLater<R>(Later<R>);
+pub struct WatchedLater<R>(Later<R>, bool);
 
 /// The body of an answer, that notes which trace is current while it is read.
 #[derive(Debug)]
-pub struct WatchedBody(bool);
+pub struct WatchedBody {
+    is_grpc: bool,
+    frames: usize,
+}
 
 /// What the service inside has seen.
 #[derive(Clone, Debug, Default)]
@@ -107,13 +115,19 @@ pub struct Identity;
 
 impl<R> Bare<R> {
     fn new(path: &Path) -> Self {
-        Self { pending: path.pending, body: PhantomData }
+        Self {
+            pending: path.pending,
+            body: PhantomData,
+        }
     }
 }
 
 impl<R> Clone for Bare<R> {
     fn clone(&self) -> Self {
-        Self { pending: self.pending, body: PhantomData }
+        Self {
+            pending: self.pending,
+            body: PhantomData,
+        }
     }
 }
 
@@ -128,7 +142,10 @@ impl<B, R: Answer> Service<Request<B>> for Bare<R> {
 
     fn call(&mut self, request: Request<B>) -> Later<R> {
         drop(black_box(request));
-        Later { pending: self.pending, body: PhantomData }
+        Later {
+            pending: self.pending,
+            body: PhantomData,
+        }
     }
 }
 
@@ -164,6 +181,44 @@ impl Answer for axum::body::Body {
     }
 }
 
+// === impl Messages ===
+
+impl<const N: usize> Answer for Messages<N> {
+    fn answer() -> Self {
+        Self(0)
+    }
+}
+
+impl<const N: usize> Body for Messages<N> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0 += 1;
+        Poll::Ready(match self.0 {
+            sent if sent <= N => Some(Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x05hello")))),
+            sent if sent == N + 1 => Some(Ok(Frame::trailers(trailers()))),
+            _ => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0 > N
+    }
+}
+
+fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static("0"),
+    );
+    trailers
+}
+
 // === impl Watched ===
 
 thread_local! {
@@ -181,16 +236,23 @@ fn current_trace() -> Option<u128> {
     let in_context = |context: &opentelemetry::Context| {
         let span = context.span();
         let span = span.span_context();
-        span.is_valid().then(|| u128::from_be_bytes(span.trace_id().to_bytes()))
+        span.is_valid()
+            .then(|| u128::from_be_bytes(span.trace_id().to_bytes()))
     };
     in_context(&opentelemetry::Context::current())
         .or_else(|| in_context(&tracing::Span::current().context()))
-        .or_else(|| Some(fastrace::collector::SpanContext::current_local_parent()?.trace_id.0))
+        .or_else(|| {
+            Some(
+                fastrace::collector::SpanContext::current_local_parent()?
+                    .trace_id
+                    .0,
+            )
+        })
 }
 
 impl<R> Clone for Watched<R> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(self.0.clone(), self.1)
     }
 }
 
@@ -213,7 +275,7 @@ where
             seen.traceparent = header("traceparent");
             seen.tracestate = header("tracestate");
         });
-        WatchedLater(self.0.call(request))
+        WatchedLater(self.0.call(request), self.1)
     }
 }
 
@@ -225,8 +287,10 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         note(|seen| seen.in_poll = current_trace());
+        let is_grpc = self.1;
+        let body = WatchedBody { is_grpc, frames: 0 };
         let polled = Pin::new(&mut self.0).poll(cx);
-        polled.map_ok(|response| response.map(|_| WatchedBody(false).into()))
+        polled.map_ok(|response| response.map(|_| body.into()))
     }
 }
 
@@ -239,22 +303,33 @@ impl Body for WatchedBody {
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         note(|seen| seen.in_body = current_trace());
-        let is_over = std::mem::replace(&mut self.0, true);
-        Poll::Ready((!is_over).then(|| Ok(Frame::data(Bytes::from_static(JSON)))))
+        self.frames += 1;
+        Poll::Ready(match (self.frames, self.is_grpc) {
+            (1, _) => Some(Ok(Frame::data(Bytes::from_static(JSON)))),
+            (2, true) => Some(Ok(Frame::trailers(trailers()))),
+            _ => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0
+        self.frames > usize::from(self.is_grpc)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(if self.0 { 0 } else { JSON.len() as u64 })
+        SizeHint::with_exact(if self.frames > 0 {
+            0
+        } else {
+            JSON.len() as u64
+        })
     }
 }
 
 impl Answer for WatchedBody {
     fn answer() -> Self {
-        Self(false)
+        Self {
+            is_grpc: false,
+            frames: 0,
+        }
     }
 }
 
@@ -287,7 +362,41 @@ where
 {
     Box::new(Driven {
         service: layer.layer(Bare::new(path)),
-        watched: layer.layer(Watched(Bare::new(path))),
+        watched: layer.layer(Watched(Bare::new(path), path.protocol != Protocol::Http)),
+        path,
+        body: Empty::new,
+        ready: Vec::new(),
+    })
+}
+
+/// A layer around a gRPC service.
+pub fn grpc_driver<L, S1, S2, W, D1, D2, E>(path: &'static Path, layer: &L) -> Box<dyn Driver>
+where
+    L: Layer<Bare<Messages<1>>, Service = S1>
+        + Layer<Bare<Messages<STREAM>>, Service = S2>
+        + Layer<Watched<WatchedBody>, Service = W>,
+    S1: Service<Request<Empty<Bytes>>, Response = Response<D1>, Error = Infallible> + 'static,
+    S2: Service<Request<Empty<Bytes>>, Response = Response<D2>, Error = Infallible> + 'static,
+    W: Service<Request<Empty<Bytes>>, Response = Response<E>, Error = Infallible> + 'static,
+    D1: Body,
+    D2: Body,
+    E: Body,
+{
+    let watched = layer.layer(Watched(Bare::new(path), true));
+    if path.protocol == Protocol::GrpcStream {
+        let service: S2 = layer.layer(Bare::<Messages<STREAM>>::new(path));
+        return Box::new(Driven {
+            service,
+            watched,
+            path,
+            body: Empty::new,
+            ready: Vec::new(),
+        });
+    }
+    let service: S1 = layer.layer(Bare::<Messages<1>>::new(path));
+    Box::new(Driven {
+        service,
+        watched,
         path,
         body: Empty::new,
         ready: Vec::new(),
@@ -304,7 +413,7 @@ where
 {
     Box::new(Driven {
         service: layer.layer(Bare::new(path)),
-        watched: layer.layer(Watched(Bare::new(path))),
+        watched: layer.layer(Watched(Bare::new(path), path.protocol != Protocol::Http)),
         path,
         body: axum::body::Body::empty,
         ready: Vec::new(),
@@ -320,7 +429,8 @@ where
 {
     fn prepare(&mut self, requests: usize) {
         self.ready.clear();
-        self.ready.extend((0..requests).map(|_| request(self.path, (self.body)())));
+        self.ready
+            .extend((0..requests).map(|_| request(self.path, (self.body)())));
     }
 
     fn run(&mut self) {
@@ -335,7 +445,11 @@ where
 
     fn look(&mut self, between: &mut dyn FnMut()) -> Seen {
         SEEN.set(None);
-        exchange(&mut self.watched, request(self.path, (self.body)()), between);
+        exchange(
+            &mut self.watched,
+            request(self.path, (self.body)()),
+            between,
+        );
         SEEN.take().unwrap_or_default()
     }
 }
@@ -359,7 +473,10 @@ where
     D: Body,
 {
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(service.poll_ready(&mut cx).is_ready(), "a layer holds a ready service back");
+    assert!(
+        service.poll_ready(&mut cx).is_ready(),
+        "a layer holds a ready service back"
+    );
     let response = {
         let mut future = pin!(service.call(request));
         loop {
@@ -380,58 +497,85 @@ where
     }
 }
 
-/// `GET /users/42?q=abc` with eight headers, as hyper leaves it: all texts are slices of what was read from the
-/// connection.
+/// `GET /users/42?q=abc`, or a call of `hello.Greeter/SayHello`, with eight headers, as hyper leaves it: all texts are
+/// slices of what was read from the connection.
 fn request<B>(path: &Path, body: B) -> Request<B> {
-    let traceparent = path.caller.traceparent().filter(|_| !path.is_client);
-    let tracestate = Some(TRACESTATE).filter(|_| path.tracestate);
-    let fixed = HEADERS.iter().map(|(name, value)| (name, *value));
-    let context = [
-        traceparent.as_deref().map(|value| (&TRACEPARENT_NAME, value)),
-        tracestate.map(|value| (&TRACESTATE_NAME, value)),
-    ];
-    let target = match path.is_client {
-        true => "http://users.example:8080/users/42?q=abc",
-        false => "/users/42?q=abc",
+    let (method, version, target, fixed) = match (path.protocol, path.is_client) {
+        (Protocol::Http, false) => (Method::GET, Version::HTTP_11, "/users/42?q=abc", &HEADERS),
+        (Protocol::Http, true) => (
+            Method::GET,
+            Version::HTTP_11,
+            "http://users.example:8080/users/42?q=abc",
+            &HEADERS,
+        ),
+        _ => (
+            Method::POST,
+            Version::HTTP_2,
+            "http://users.example:8080/hello.Greeter/SayHello",
+            &METADATA,
+        ),
     };
-
-    let headers: Vec<_> = fixed.chain(context.into_iter().flatten()).collect();
+    let traceparent = path.caller.traceparent().filter(|_| !path.is_client);
+    let context = [
+        ("traceparent", traceparent.as_deref()),
+        ("tracestate", Some(TRACESTATE).filter(|_| path.tracestate)),
+    ];
+    let context = context
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let headers: Vec<_> = fixed.iter().copied().chain(context).collect();
     let mut read = target.as_bytes().to_vec();
-    headers.iter().for_each(|(_, value)| read.extend_from_slice(value.as_bytes()));
+    headers
+        .iter()
+        .for_each(|(_, value)| read.extend_from_slice(value.as_bytes()));
     let mut read = Bytes::from(read);
 
     let uri = Uri::from_maybe_shared(read.split_to(target.len())).expect("the target is one");
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         let value = HeaderValue::from_maybe_shared(read.split_to(value.len()));
-        map.insert(name.clone(), value.expect("the value is one"));
+        map.insert(
+            HeaderName::from_static(name),
+            value.expect("the value is one"),
+        );
     }
 
     let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.version_mut() = version;
     *request.uri_mut() = uri;
     *request.headers_mut() = map;
     let peer = SocketAddr::from(([198, 51, 100, 7], 54321));
-    request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(matched_path().clone());
-    if path.is_client {
-        request.extensions_mut().insert(Template(ROUTE));
+    let extensions = request.extensions_mut();
+    extensions.insert(ConnectInfo(peer));
+    match (path.protocol, path.is_client) {
+        (Protocol::Http, false) => drop(extensions.insert(matched_path().clone())),
+        (Protocol::Http, true) => drop(extensions.insert(Template(ROUTE))),
+        _ => drop(extensions.insert(PeerAddr(peer))),
     }
     request
 }
 
-static TRACEPARENT_NAME: HeaderName = HeaderName::from_static("traceparent");
+const HEADERS: [(&str, &str); 8] = [
+    ("host", "users.example:8080"),
+    ("user-agent", "curl/8.7.1"),
+    ("accept", "*/*"),
+    ("accept-encoding", "gzip, br"),
+    ("accept-language", "en"),
+    ("cache-control", "no-cache"),
+    ("cookie", "session=1"),
+    ("x-request-id", "7f3c"),
+];
 
-static TRACESTATE_NAME: HeaderName = HeaderName::from_static("tracestate");
-
-static HEADERS: [(HeaderName, &str); 8] = [
-    (http::header::HOST, "users.example:8080"),
-    (http::header::USER_AGENT, "curl/8.7.1"),
-    (http::header::ACCEPT, "*/*"),
-    (http::header::ACCEPT_ENCODING, "gzip, br"),
-    (http::header::ACCEPT_LANGUAGE, "en"),
-    (http::header::CACHE_CONTROL, "no-cache"),
-    (http::header::COOKIE, "session=1"),
-    (HeaderName::from_static("x-request-id"), "7f3c"),
+const METADATA: [(&str, &str); 8] = [
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+    ("user-agent", "tonic/0.14.9"),
+    ("grpc-accept-encoding", "gzip"),
+    ("grpc-timeout", "10S"),
+    ("authorization", "Bearer token"),
+    ("x-request-id", "7f3c"),
+    ("x-tenant", "a"),
 ];
 
 /// What axum's router leaves in a request. It cannot be made by hand, so a router makes it.
@@ -444,7 +588,9 @@ fn matched_path() -> &'static MatchedPath {
             let _ = keep.set(path);
         });
         let mut router = axum::Router::new().route(ROUTE, handler);
-        let request = Request::get("/users/42").body(axum::body::Body::empty()).expect("a request");
+        let request = Request::get("/users/42")
+            .body(axum::body::Body::empty())
+            .expect("a request");
         let mut future = pin!(router.call(request));
         let mut cx = Context::from_waker(Waker::noop());
         while future.as_mut().poll(&mut cx).is_pending() {}

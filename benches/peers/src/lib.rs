@@ -9,6 +9,7 @@ pub mod peers;
 pub mod pipeline;
 pub mod plain;
 pub mod recorded;
+pub mod report;
 pub mod row;
 pub mod sinks;
 pub mod table;

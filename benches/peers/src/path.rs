@@ -7,6 +7,8 @@ pub struct Path {
     pub id: &'static str,
     /// What it is called in a table.
     pub title: &'static str,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// Whether the layer sends requests in place of receiving them.
     pub is_client: bool,
     /// Whether tracing is switched on.
@@ -23,6 +25,17 @@ pub struct Path {
     pub is_exported: bool,
     /// What ours may cost.
     pub budget: Budget,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: an answer of one frame.
+    Http,
+    /// A unary gRPC call: one message, and trailers.
+    Grpc,
+    /// A call that is answered by a stream of [`STREAM`] messages, and trailers.
+    GrpcStream,
 }
 
 /// Where a request comes from.
@@ -51,7 +64,11 @@ pub struct Budget {
 pub const PATHS: &[Path] = &[
     Path {
         is_on: false,
-        budget: Budget { of_plain: None, nanos: Some(30.0), allocations: Some(0) },
+        budget: Budget {
+            of_plain: None,
+            nanos: Some(30.0),
+            allocations: Some(0),
+        },
         ..Path::new("off", "switched off, no traceparent")
     },
     Path {
@@ -72,41 +89,125 @@ pub const PATHS: &[Path] = &[
     Path {
         caller: Caller::Sampled,
         budget: Budget::of_plain(0.75, 8),
-        ..Path::new("caller-sampled", "caller that is sampled, span dropped when it ends")
+        ..Path::new(
+            "caller-sampled",
+            "caller that is sampled, span dropped when it ends",
+        )
     },
     Path {
         roots: true,
-        ..Path::new("root-sampled", "root that is sampled, span dropped when it ends")
+        ..Path::new(
+            "root-sampled",
+            "root that is sampled, span dropped when it ends",
+        )
     },
     Path {
         caller: Caller::Sampled,
         tracestate: true,
-        ..Path::new("tracestate", "caller that is sampled, tracestate of two members, span dropped when it ends")
+        ..Path::new(
+            "tracestate",
+            "caller that is sampled, tracestate of two members, span dropped when it ends",
+        )
     },
     Path {
         caller: Caller::Sampled,
         pending: 2,
-        ..Path::new("pending", "caller that is sampled, one more pending poll, span dropped when it ends")
+        ..Path::new(
+            "pending",
+            "caller that is sampled, one more pending poll, span dropped when it ends",
+        )
     },
     Path {
         caller: Caller::Sampled,
         is_exported: true,
-        budget: Budget { of_plain: Some(0.35), nanos: None, allocations: None },
-        ..Path::new("exported", "caller that is sampled, span encoded in a batch and handed to a transport")
+        budget: Budget {
+            of_plain: Some(0.35),
+            nanos: None,
+            allocations: None,
+        },
+        ..Path::new(
+            "exported",
+            "caller that is sampled, span encoded in a batch and handed to a transport",
+        )
     },
     Path {
         is_client: true,
         caller: Caller::Sampled,
-        budget: Budget { of_plain: Some(0.70), nanos: None, allocations: None },
-        ..Path::new("client-sampled", "client under a sampled parent, span dropped when it ends")
+        budget: Budget {
+            of_plain: Some(0.70),
+            nanos: None,
+            allocations: None,
+        },
+        ..Path::new(
+            "client-sampled",
+            "client under a sampled parent, span dropped when it ends",
+        )
     },
     Path {
         is_client: true,
         caller: Caller::NotSampled,
-        budget: Budget { of_plain: Some(0.30), nanos: None, allocations: None },
-        ..Path::new("client-unsampled", "client under a parent that is not sampled")
+        budget: Budget {
+            of_plain: Some(0.30),
+            nanos: None,
+            allocations: None,
+        },
+        ..Path::new(
+            "client-unsampled",
+            "client under a parent that is not sampled",
+        )
     },
 ];
+
+/// Those of gRPC.
+pub const GRPC_PATHS: &[Path] = &[
+    Path {
+        is_on: false,
+        ..Path::grpc("grpc-off", "switched off, no traceparent")
+    },
+    Path {
+        is_on: false,
+        caller: Caller::Sampled,
+        ..Path::grpc("grpc-off-caller", "switched off, traceparent")
+    },
+    Path::grpc("grpc-root-unsampled", "root that is not sampled"),
+    Path {
+        caller: Caller::NotSampled,
+        ..Path::grpc("grpc-caller-unsampled", "caller that is not sampled")
+    },
+    Path {
+        caller: Caller::Sampled,
+        ..Path::grpc(
+            "grpc-caller-sampled",
+            "caller that is sampled, span dropped when it ends",
+        )
+    },
+    Path {
+        caller: Caller::Sampled,
+        is_exported: true,
+        ..Path::grpc(
+            "grpc-exported",
+            "caller that is sampled, span encoded in a batch and handed to a transport",
+        )
+    },
+    Path {
+        protocol: Protocol::GrpcStream,
+        ..Path::grpc(
+            "grpc-stream-root-unsampled",
+            "stream of 100 messages, root that is not sampled",
+        )
+    },
+    Path {
+        protocol: Protocol::GrpcStream,
+        caller: Caller::Sampled,
+        ..Path::grpc(
+            "grpc-stream-caller-sampled",
+            "stream of 100 messages, caller that is sampled, span dropped when it ends",
+        )
+    },
+];
+
+/// Messages of a stream.
+pub const STREAM: usize = 100;
 
 /// The trace of every caller.
 pub const TRACE_ID: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;
@@ -124,6 +225,7 @@ impl Path {
         Self {
             id,
             title,
+            protocol: Protocol::Http,
             is_client: false,
             is_on: true,
             caller: Caller::Unknown,
@@ -131,13 +233,29 @@ impl Path {
             roots: false,
             pending: 1,
             is_exported: false,
-            budget: Budget { of_plain: None, nanos: None, allocations: None },
+            budget: Budget {
+                of_plain: None,
+                nanos: None,
+                allocations: None,
+            },
+        }
+    }
+
+    const fn grpc(id: &'static str, title: &'static str) -> Self {
+        Self {
+            protocol: Protocol::Grpc,
+            ..Self::new(id, title)
         }
     }
 
     /// The path with this id.
-    pub fn by_id(id: &str) -> Option<&'static Self> {
-        PATHS.iter().find(|path| path.id == id)
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn by_id(id: &str) -> &'static Self {
+        let found = PATHS.iter().chain(GRPC_PATHS).find(|path| path.id == id);
+        found.unwrap_or_else(|| panic!("there is no path {id:?}"))
     }
 
     /// Whether a request that goes this way is recorded.
@@ -169,6 +287,10 @@ impl Caller {
 
 impl Budget {
     const fn of_plain(of_plain: f64, allocations: u64) -> Self {
-        Self { of_plain: Some(of_plain), nanos: None, allocations: Some(allocations) }
+        Self {
+            of_plain: Some(of_plain),
+            nanos: None,
+            allocations: Some(allocations),
+        }
     }
 }

@@ -20,8 +20,9 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracer, SdkTracerProvider,
 };
+use tonic_tracing_opentelemetry::middleware::server::OtelGrpcLayer;
 use tower_http::trace::TraceLayer;
-use tower_otel::trace::HttpLayer;
+use tower_otel::trace::{GrpcLayer, HttpLayer};
 use towline_otlp::Exporter;
 use towline_sampler::{Control, Rate, Sampler};
 use towline_span::Spans;
@@ -30,8 +31,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::exchange::{Driver, Identity, Seen, Template, axum_driver, driver};
-use crate::path::{Caller, PARENT_ID, Path, TRACE_ID};
+use crate::exchange::{Driver, Identity, Seen, Template, axum_driver, driver, grpc_driver};
+use crate::path::{Caller, PARENT_ID, Path, Protocol, TRACE_ID};
 use crate::plain::PlainLayer;
 use crate::recorded::Recorded;
 use crate::sinks::{Arrivals, Discard, Encode, Records, Take};
@@ -68,7 +69,10 @@ enum WayOut {
     None,
     Sdk(SdkTracerProvider),
     Ours(Option<Arc<Exporter>>),
-    Fastrace { switch: Arc<AtomicBool>, encodes: bool },
+    Fastrace {
+        switch: Arc<AtomicBool>,
+        encodes: bool,
+    },
 }
 
 /// What a layer does with one request, found by looking.
@@ -107,8 +111,15 @@ impl Bench {
             let reporter = Records::reporter(fastrace_arrivals.clone(), Arc::clone(&switch));
             fastrace::set_reporter(reporter, Config::default());
         }
-        let fastrace_way_out = |encodes| WayOut::Fastrace { switch: Arc::clone(&switch), encodes };
-        let mut bench = Self { path, subjects: Vec::new(), _ambient: ambient(path) };
+        let fastrace_way_out = |encodes| WayOut::Fastrace {
+            switch: Arc::clone(&switch),
+            encodes,
+        };
+        let mut bench = Self {
+            path,
+            subjects: Vec::new(),
+            _ambient: ambient(path),
+        };
 
         let subject = |name, package, driver| Subject {
             name,
@@ -129,7 +140,36 @@ impl Bench {
             ..subject(name, package, driver)
         };
 
-        bench.subjects.push(subject("bare", "", driver(path, &Identity)));
+        if path.protocol != Protocol::Http {
+            bench.subjects.extend([
+                subject("bare", "", grpc_driver(path, &Identity)),
+                ours(path),
+                by_sdk(
+                    PLAIN,
+                    "opentelemetry_sdk",
+                    grpc_driver(path, &PlainLayer::grpc_server(tracer)),
+                ),
+                by_sdk(
+                    "tonic-tracing-opentelemetry",
+                    "tonic-tracing-opentelemetry",
+                    grpc_driver(path, &OtelGrpcLayer::default()),
+                ),
+                by_sdk(
+                    "tower-otel",
+                    "tower-otel",
+                    grpc_driver(path, &GrpcLayer::server(tracing::Level::INFO)),
+                ),
+                by_fastrace(
+                    "fastrace-tonic",
+                    "fastrace-tonic",
+                    grpc_driver(path, &fastrace_tonic(path)),
+                ),
+            ]);
+            return bench;
+        }
+        bench
+            .subjects
+            .push(subject("bare", "", driver(path, &Identity)));
         bench.subjects.push(Subject {
             baseline: 1,
             ..subject("bare, axum's bodies", "", axum_driver(path, &Identity))
@@ -137,13 +177,21 @@ impl Bench {
         bench.subjects.push(ours(path));
         if path.is_client {
             bench.subjects.extend([
-                by_sdk(PLAIN, "opentelemetry_sdk", driver(path, &PlainLayer::client(tracer))),
+                by_sdk(
+                    PLAIN,
+                    "opentelemetry_sdk",
+                    driver(path, &PlainLayer::client(tracer)),
+                ),
                 by_sdk(
                     "tower-otel",
                     "tower-otel",
                     driver(path, &HttpLayer::client(tracing::Level::INFO).trace_body()),
                 ),
-                subject("fastrace-tower", "fastrace-tower", driver(path, &FastraceClientLayer)),
+                subject(
+                    "fastrace-tower",
+                    "fastrace-tower",
+                    driver(path, &FastraceClientLayer),
+                ),
             ]);
             return bench;
         }
@@ -153,7 +201,11 @@ impl Bench {
             .build()
             .expect("its defaults are valid");
         bench.subjects.extend([
-            by_sdk(PLAIN, "opentelemetry_sdk", driver(path, &PlainLayer::server(tracer))),
+            by_sdk(
+                PLAIN,
+                "opentelemetry_sdk",
+                driver(path, &PlainLayer::server(tracer)),
+            ),
             by_sdk(
                 "opentelemetry-instrumentation-tower",
                 "opentelemetry-instrumentation-tower",
@@ -182,9 +234,17 @@ impl Bench {
             ),
             Subject {
                 baseline: 1,
-                ..by_fastrace("fastrace-axum", "fastrace-axum", axum_driver(path, &fastrace_axum(path)))
+                ..by_fastrace(
+                    "fastrace-axum",
+                    "fastrace-axum",
+                    axum_driver(path, &fastrace_axum(path)),
+                )
             },
-            by_fastrace("fastrace-tower", "fastrace-tower", driver(path, &fastrace_tower(path))),
+            by_fastrace(
+                "fastrace-tower",
+                "fastrace-tower",
+                driver(path, &fastrace_tower(path)),
+            ),
         ]);
         if path.is_exported {
             bench.subjects.push(Subject {
@@ -208,14 +268,29 @@ impl Bench {
         let path = self.path;
         let all: Vec<_> = self.subjects.iter_mut().map(|it| it.check(path)).collect();
         let of = |name| {
-            let found = self.subjects.iter().zip(&all).find(|(subject, _)| subject.name == name);
+            let found = self
+                .subjects
+                .iter()
+                .zip(&all)
+                .find(|(subject, _)| subject.name == name);
             found.map(|(_, facts)| facts).expect("it is one of them")
         };
         let (ours, plain) = (of(OURS), of(PLAIN));
         if let (Some(ours), Some(plain)) = (&ours.recorded, &plain.recorded) {
-            assert_eq!(ours.name, plain.name, "names of ours and of the plain layer");
-            assert_eq!(ours.sorted(), plain.sorted(), "attributes of ours and of the plain layer");
-            assert_eq!(ours.attributes.len(), if path.is_client { 7 } else { 13 });
+            assert_eq!(
+                ours.name, plain.name,
+                "names of ours and of the plain layer"
+            );
+            assert_eq!(
+                ours.sorted(),
+                plain.sorted(),
+                "attributes of ours and of the plain layer"
+            );
+            let expected = match (path.protocol, path.is_client) {
+                (Protocol::Http, false) => 13,
+                _ => 7,
+            };
+            assert_eq!(ours.attributes.len(), expected, "attributes of ours");
         }
         all
     }
@@ -256,7 +331,11 @@ impl Subject {
     fn check(&mut self, path: &Path) -> Facts {
         let Some(arrivals) = self.arrivals.clone() else {
             let seen = self.driver.look(&mut || ());
-            return Facts { seen, recorded: None, ends_with_body: false };
+            return Facts {
+                seen,
+                recorded: None,
+                ends_with_body: false,
+            };
         };
         self.select();
         self.flush();
@@ -266,7 +345,7 @@ impl Subject {
         let flush = Self {
             name: self.name,
             package: self.package,
-            driver: driver(Path::by_id("off").expect("it is there"), &Identity),
+            driver: driver(Path::by_id("off"), &Identity),
             baseline: 0,
             arrivals: None,
             way_out,
@@ -279,7 +358,13 @@ impl Subject {
         arrivals.watch(false);
         let mut spans = arrivals.take();
         let expected = usize::from(path.is_recorded());
-        assert_eq!(spans.len(), expected, "spans of {} on {}: {spans:?}", self.name, path.id);
+        assert_eq!(
+            spans.len(),
+            expected,
+            "spans of {} on {}: {spans:?}",
+            self.name,
+            path.id
+        );
         assert_eq!(arrivals.spans() - before, expected);
         let recorded = spans.pop();
         if let Some(span) = &recorded {
@@ -288,13 +373,27 @@ impl Subject {
                 (false, true) => "client",
                 (false, false) => "server",
             };
-            assert_eq!((span.kind, span.is_error), (kind, false), "{}: {span:?}", self.name);
+            assert_eq!(
+                (span.kind, span.is_error),
+                (kind, false),
+                "{}: {span:?}",
+                self.name
+            );
             if path.caller == Caller::Sampled {
                 let context = (span.trace_id, span.parent_id);
-                assert_eq!(context, (TRACE_ID, PARENT_ID), "the parent of {}", self.name);
+                assert_eq!(
+                    context,
+                    (TRACE_ID, PARENT_ID),
+                    "the parent of {}",
+                    self.name
+                );
             }
         }
-        Facts { seen, recorded, ends_with_body: with_head == 0 }
+        Facts {
+            seen,
+            recorded,
+            ends_with_body: with_head == 0,
+        }
     }
 }
 
@@ -303,7 +402,11 @@ impl Subject {
 /// The SDK's provider for all that is built on it but ours, with the SDK's sampler.
 fn sdk_provider(path: &Path) -> (SdkTracerProvider, Arrivals) {
     let arrivals = Arrivals::default();
-    let root = if path.roots { SdkSampler::AlwaysOn } else { SdkSampler::AlwaysOff };
+    let root = if path.roots {
+        SdkSampler::AlwaysOn
+    } else {
+        SdkSampler::AlwaysOff
+    };
     let builder = SdkTracerProvider::builder().with_sampler(match path.is_on {
         true => SdkSampler::ParentBased(Box::new(root)),
         false => SdkSampler::AlwaysOff,
@@ -325,12 +428,18 @@ where
         .with_max_export_batch_size(512)
         .with_scheduled_delay(Duration::from_secs(5))
         .build();
-    BatchSpanProcessor::builder(exporter).with_batch_config(config).build()
+    BatchSpanProcessor::builder(exporter)
+        .with_batch_config(config)
+        .build()
 }
 
 fn ours(path: &'static Path) -> Subject {
     let arrivals = Arrivals::default();
-    let control = Control::new(if path.roots { Rate::ALWAYS } else { Rate::NEVER });
+    let control = Control::new(if path.roots {
+        Rate::ALWAYS
+    } else {
+        Rate::NEVER
+    });
     control.set_enabled(path.is_on);
     let sampler = Sampler::new(control);
     let builder = SdkTracerProvider::builder().with_sampler(sampler.clone());
@@ -339,21 +448,38 @@ fn ours(path: &'static Path) -> Subject {
             .transport(Take(arrivals.clone()))
             .build()
             .expect("a transport is given");
-        (builder.with_span_processor(processor).build(), Some(Arc::new(exporter)))
+        (
+            builder.with_span_processor(processor).build(),
+            Some(Arc::new(exporter)),
+        )
     } else {
-        (builder.with_span_processor(Discard(arrivals.clone())).build(), None)
+        (
+            builder
+                .with_span_processor(Discard(arrivals.clone()))
+                .build(),
+            None,
+        )
     };
     let spans = Spans::new(provider.tracer("peers")).with_sampler(sampler);
-    let driver = if path.is_client {
+    let driver = if path.protocol != Protocol::Http {
+        grpc_driver(path, &towline_grpc::server::TraceLayer::from_spans(spans))
+    } else if path.is_client {
         let layer = towline_http::client::TraceLayer::from_spans(spans)
             .with_template(|request| Some(request.extensions.get::<Template>()?.0.into()));
         driver(path, &layer)
     } else {
-        driver(path, &towline_http::server::TraceLayer::from_spans(spans).with_axum())
+        driver(
+            path,
+            &towline_http::server::TraceLayer::from_spans(spans).with_axum(),
+        )
     };
     Subject {
         name: OURS,
-        package: "towline-http",
+        package: if path.protocol == Protocol::Http {
+            "towline-http"
+        } else {
+            "towline-grpc"
+        },
         driver,
         baseline: 0,
         arrivals: Some(arrivals),
@@ -368,9 +494,16 @@ fn ambient(path: &Path) -> Vec<Box<dyn Any>> {
     }
     let is_sampled = path.caller == Caller::Sampled;
     let flags = TraceFlags::default().with_sampled(is_sampled);
-    let parent =
-        SpanContext::new(TRACE_ID.into(), PARENT_ID.into(), flags, false, TraceState::NONE);
-    let attached = opentelemetry::Context::new().with_remote_span_context(parent).attach();
+    let parent = SpanContext::new(
+        TRACE_ID.into(),
+        PARENT_ID.into(),
+        flags,
+        false,
+        TraceState::NONE,
+    );
+    let attached = opentelemetry::Context::new()
+        .with_remote_span_context(parent)
+        .attach();
     let parent = FastraceContext::new(TraceId(TRACE_ID), SpanId(PARENT_ID)).sampled(is_sampled);
     let span = fastrace::Span::root("caller", parent);
     let entered = span.set_local_parent();
@@ -384,14 +517,18 @@ fn subscribe(tracer: SdkTracer) {
         .with_target(false)
         .with_threads(false)
         .with_tracked_inactivity(false);
-    let subscriber = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer);
+    let subscriber = tracing_subscriber::registry()
+        .with(LevelFilter::INFO)
+        .with(layer);
     tracing::subscriber::set_global_default(subscriber).expect("there is no other");
 }
 
 // === the peers ===
 
 /// It has no sampler: whoever wants one writes it into this function.
-fn extract(path: &Path) -> impl Fn(&http::HeaderMap) -> Option<FastraceContext> + Send + Sync + 'static {
+fn extract(
+    path: &Path,
+) -> impl Fn(&http::HeaderMap) -> Option<FastraceContext> + Send + Sync + 'static {
     let (is_on, roots) = (path.is_on, path.roots);
     move |headers| {
         if !is_on {
@@ -406,6 +543,10 @@ fn extract(path: &Path) -> impl Fn(&http::HeaderMap) -> Option<FastraceContext> 
 
 fn fastrace_tower(path: &Path) -> FastraceServerLayer {
     FastraceServerLayer::default().with_span_context_extractor(extract(path))
+}
+
+fn fastrace_tonic(path: &Path) -> fastrace_tonic::FastraceServerLayer {
+    fastrace_tonic::FastraceServerLayer::default().with_span_context_extractor(extract(path))
 }
 
 fn fastrace_axum(path: &Path) -> FastraceLayer {
@@ -436,7 +577,10 @@ impl<B> tower_http::trace::MakeSpan<B> for MakeSpan {
         );
         if let Some(route) = route {
             span.record("http.route", route.as_str());
-            span.record("otel.name", format!("{} {}", request.method(), route.as_str()));
+            span.record(
+                "otel.name",
+                format!("{} {}", request.method(), route.as_str()),
+            );
         }
         let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
             propagator.extract(&HeaderExtractor(request.headers()))
@@ -449,7 +593,10 @@ impl<B> tower_http::trace::MakeSpan<B> for MakeSpan {
 
 impl<B> tower_http::trace::OnResponse<B> for OnResponse {
     fn on_response(self, response: &Response<B>, _latency: Duration, span: &tracing::Span) {
-        span.record("http.response.status_code", i64::from(response.status().as_u16()));
+        span.record(
+            "http.response.status_code",
+            i64::from(response.status().as_u16()),
+        );
         if response.status().is_server_error() {
             span.record("otel.status_code", "ERROR");
         }

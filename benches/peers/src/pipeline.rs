@@ -59,7 +59,10 @@ impl Collector {
             .spawn()
             .expect("the collector starts");
         let port = port_said_by(&mut process);
-        Self { process, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
+        Self {
+            process,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        }
     }
 
     /// How many spans have arrived.
@@ -72,8 +75,13 @@ impl Collector {
         let request = b"GET /spans HTTP/1.1\r\nhost: collector\r\nconnection: close\r\n\r\n";
         stream.write_all(request).expect("the collector listens");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the collector answers");
-        let count = answer.rsplit("\r\n").next().and_then(|body| body.trim().parse().ok());
+        stream
+            .read_to_string(&mut answer)
+            .expect("the collector answers");
+        let count = answer
+            .rsplit("\r\n")
+            .next()
+            .and_then(|body| body.trim().parse().ok());
         count.expect("a number")
     }
 }
@@ -93,7 +101,9 @@ impl Drop for Collector {
 pub fn port_said_by(process: &mut Child) -> u16 {
     let output = process.stdout.take().expect("its output is read");
     let mut line = String::new();
-    BufReader::new(output).read_line(&mut line).expect("it says its port");
+    BufReader::new(output)
+        .read_line(&mut line)
+        .expect("it says its port");
     line.trim().parse().expect("a port")
 }
 
@@ -145,8 +155,10 @@ impl Pipeline {
             Protocol::Grpc => format!("grpc://{collector}"),
             Protocol::Http => format!("http://{collector}/v1/traces"),
         };
-        let (processor, exporter) =
-            Exporter::builder().url(url).build().expect("the URL is valid");
+        let (processor, exporter) = Exporter::builder()
+            .url(url)
+            .build()
+            .expect("the URL is valid");
         let sampler = Sampler::new(Control::new(Rate::ALWAYS));
         let provider = SdkTracerProvider::builder()
             .with_sampler(sampler.clone())

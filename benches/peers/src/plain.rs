@@ -74,17 +74,28 @@ pin_project! {
 impl PlainLayer {
     /// Around an HTTP server.
     pub fn server(tracer: SdkTracer) -> Self {
-        Self { tracer, propagator: Arc::default(), protocol: Protocol::Http, kind: SpanKind::Server }
+        Self {
+            tracer,
+            propagator: Arc::default(),
+            protocol: Protocol::Http,
+            kind: SpanKind::Server,
+        }
     }
 
     /// Around an HTTP client.
     pub fn client(tracer: SdkTracer) -> Self {
-        Self { kind: SpanKind::Client, ..Self::server(tracer) }
+        Self {
+            kind: SpanKind::Client,
+            ..Self::server(tracer)
+        }
     }
 
     /// Around a gRPC server.
     pub fn grpc_server(tracer: SdkTracer) -> Self {
-        Self { protocol: Protocol::Grpc, ..Self::server(tracer) }
+        Self {
+            protocol: Protocol::Grpc,
+            ..Self::server(tracer)
+        }
     }
 
     fn describe<B>(&self, request: &Request<B>) -> (String, Vec<KeyValue>) {
@@ -100,7 +111,10 @@ impl<S> Layer<S> for PlainLayer {
     type Service = Plain<S>;
 
     fn layer(&self, inner: S) -> Plain<S> {
-        Plain { inner, layer: self.clone() }
+        Plain {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -216,13 +230,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let PlainLayer { tracer, propagator, protocol, kind } = &self.layer;
+        let PlainLayer {
+            tracer,
+            propagator,
+            protocol,
+            kind,
+        } = &self.layer;
         let parent = match kind {
             SpanKind::Client => Context::current(),
             _ => propagator.extract(&HeaderExtractor(request.headers())),
         };
         let (name, attributes) = self.layer.describe(&request);
-        let builder = tracer.span_builder(name).with_kind(kind.clone()).with_attributes(attributes);
+        let builder = tracer
+            .span_builder(name)
+            .with_kind(kind.clone())
+            .with_attributes(attributes);
         let context = parent.with_span(tracer.build_with_context(builder, &parent));
         if *kind == SpanKind::Client {
             let mut injector = HeaderInjector(request.headers_mut());
@@ -232,7 +254,12 @@ where
         let attached = context.clone().attach();
         let inner = self.inner.call(request);
         drop(attached);
-        PlainFuture { inner, context, protocol, is_client }
+        PlainFuture {
+            inner,
+            context,
+            protocol,
+            is_client,
+        }
     }
 }
 
@@ -258,9 +285,14 @@ where
         };
         if *this.protocol == Protocol::Http {
             let status = response.status();
-            span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+            span.set_attribute(KeyValue::new(
+                "http.response.status_code",
+                i64::from(status.as_u16()),
+            ));
             if *this.is_client {
-                protocol_version(response.version()).into_iter().for_each(|it| span.set_attribute(it));
+                protocol_version(response.version())
+                    .into_iter()
+                    .for_each(|it| span.set_attribute(it));
             }
             if status.is_server_error() || *this.is_client && status.is_client_error() {
                 span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
@@ -268,7 +300,11 @@ where
             }
         }
         let (context, protocol) = (this.context.clone(), *this.protocol);
-        Poll::Ready(Ok(response.map(|inner| PlainBody { inner, context, protocol })))
+        Poll::Ready(Ok(response.map(|inner| PlainBody {
+            inner,
+            context,
+            protocol,
+        })))
     }
 }
 
@@ -288,8 +324,12 @@ impl<B: Body> Body for PlainBody<B> {
         let span = this.context.span();
         match &frame {
             Some(Ok(frame)) => {
-                if *this.protocol == Protocol::Grpc && let Some(trailers) = frame.trailers_ref() {
-                    let code = trailers.get("grpc-status").and_then(|code| code.to_str().ok());
+                if *this.protocol == Protocol::Grpc
+                    && let Some(trailers) = frame.trailers_ref()
+                {
+                    let code = trailers
+                        .get("grpc-status")
+                        .and_then(|code| code.to_str().ok());
                     let name = if code == Some("0") { "OK" } else { "UNKNOWN" };
                     span.set_attribute(KeyValue::new("rpc.response.status_code", name));
                     if name != "OK" {

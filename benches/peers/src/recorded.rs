@@ -28,7 +28,11 @@ pub struct Recorded {
 impl Recorded {
     /// The names of the attributes, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.attributes.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<_> = self
+            .attributes
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         names.sort_unstable();
         names
     }
@@ -102,7 +106,10 @@ impl From<&opentelemetry_proto::tonic::trace::v1::Span> for Recorded {
                 .map(|it| (it.key.clone(), format!("{:?}", it.value)))
                 .collect(),
             events: span.events.len(),
-            is_error: span.status.as_ref().is_some_and(|it| it.code() == StatusCode::Error),
+            is_error: span
+                .status
+                .as_ref()
+                .is_some_and(|it| it.code() == StatusCode::Error),
         }
     }
 }

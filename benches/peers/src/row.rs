@@ -38,7 +38,10 @@ impl Effort {
     ///
     /// When it is something else.
     pub fn from_env() -> Self {
-        let of = |rounds, exported_rounds| Self { rounds, exported_rounds };
+        let of = |rounds, exported_rounds| Self {
+            rounds,
+            exported_rounds,
+        };
         match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
             Ok("once") => of(1, 1),
             Ok("short") => of(300, 5),
@@ -91,7 +94,11 @@ pub fn measure(path: &'static Path, effort: Effort) {
     let facts = bench.check();
     for (subject, facts) in bench.subjects.iter().zip(&facts) {
         say(subject.name, "package", subject.package);
-        say(subject.name, "baseline", bench.subjects[subject.baseline].name);
+        say(
+            subject.name,
+            "baseline",
+            bench.subjects[subject.baseline].name,
+        );
         say_facts(subject.name, path, facts);
     }
     let times = match path.is_exported {
@@ -119,7 +126,9 @@ fn times(bench: &mut Bench, rounds: usize) -> Vec<f64> {
             *best = start.elapsed().min(*best);
         }
     }
-    best.into_iter().map(|time| clock::nanos_each(time, REQUESTS)).collect()
+    best.into_iter()
+        .map(|time| clock::nanos_each(time, REQUESTS))
+        .collect()
 }
 
 /// The same for the processor time of the whole process, from the first request until the last span has arrived.
@@ -152,7 +161,10 @@ fn processor_time(subject: &mut crate::peers::Subject) -> f64 {
         subject.flush();
         let taken = (clock::of_process() - start).saturating_sub(preparing);
         let arrived = subject.arrivals.as_ref().map(|arrivals| arrivals.spans());
-        if before.zip(arrived).is_none_or(|(before, now)| now - before == BURST * BURSTS) {
+        if before
+            .zip(arrived)
+            .is_none_or(|(before, now)| now - before == BURST * BURSTS)
+        {
             return clock::nanos_each(taken, BURST * BURSTS);
         }
     }
@@ -160,16 +172,28 @@ fn processor_time(subject: &mut crate::peers::Subject) -> f64 {
 }
 
 fn say_facts(name: &str, path: &Path, facts: &Facts) {
-    let Facts { seen, recorded, ends_with_body } = facts;
+    let Facts {
+        seen,
+        recorded,
+        ends_with_body,
+    } = facts;
     let yes = |is: bool| if is { "yes" } else { "no" };
     say(name, "in call", yes(seen.in_call.is_some()));
     say(name, "in poll", yes(seen.in_poll.is_some()));
     say(name, "in body", yes(seen.in_body.is_some()));
     if path.is_client {
-        say(name, "injects", seen.traceparent.as_deref().unwrap_or("nothing"));
+        say(
+            name,
+            "injects",
+            seen.traceparent.as_deref().unwrap_or("nothing"),
+        );
     }
     if let Some(span) = recorded {
-        let names: Vec<_> = span.names().into_iter().map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> = span
+            .names()
+            .into_iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
         say(name, "span", &span.name);
         say(name, "kind", span.kind);
         say(name, "attributes", span.attributes.len());

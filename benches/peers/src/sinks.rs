@@ -104,7 +104,10 @@ impl Arrivals {
         black_box(bytes);
         self.add(spans, bytes.len(), || {
             let request = ExportTraceServiceRequest::decode(bytes).expect("a batch is well formed");
-            let scopes = request.resource_spans.into_iter().flat_map(|it| it.scope_spans);
+            let scopes = request
+                .resource_spans
+                .into_iter()
+                .flat_map(|it| it.scope_spans);
             let spans = scopes.flat_map(|it| it.spans);
             spans.map(|span| Recorded::from(&span)).collect()
         });
@@ -135,7 +138,10 @@ impl SpanProcessor for Discard {
 impl Encode {
     /// An exporter that says here what it has got.
     pub fn new(arrivals: Arrivals) -> Self {
-        Self { arrivals, resource: ResourceAttributesWithSchema::default() }
+        Self {
+            arrivals,
+            resource: ResourceAttributesWithSchema::default(),
+        }
     }
 }
 
@@ -193,7 +199,9 @@ impl Records {
 impl Reporter for Reports {
     fn report(&mut self, spans: Vec<SpanRecord>) {
         let Records { arrivals, encodes } = &self.records;
-        arrivals.add(spans.len(), 0, || spans.iter().map(Recorded::from).collect());
+        arrivals.add(spans.len(), 0, || {
+            spans.iter().map(Recorded::from).collect()
+        });
         if encodes.load(Ordering::SeqCst) {
             self.reporter.report(spans);
         }

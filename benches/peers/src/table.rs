@@ -11,7 +11,9 @@ pub struct Table {
 impl Table {
     /// With these columns.
     pub fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { rows: vec![columns.into_iter().map(str::to_owned).collect()] }
+        Self {
+            rows: vec![columns.into_iter().map(str::to_owned).collect()],
+        }
     }
 
     /// One more row.
@@ -24,7 +26,11 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or_default().max(3)
+            cells
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+                .max(3)
         };
         let widths: Vec<_> = (0..columns).map(width).collect();
         for (index, row) in self.rows.iter().enumerate() {
@@ -58,6 +64,10 @@ impl Table {
 pub fn version_of(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let start = format!("name = \"{package}\"\nversion = \"");
-    let version = lock.rsplit_once(&start).and_then(|(_, rest)| rest.split_once('"'));
-    version.unwrap_or_else(|| panic!("{package} is not in the lock-file")).0
+    let version = lock
+        .rsplit_once(&start)
+        .and_then(|(_, rest)| rest.split_once('"'));
+    version
+        .unwrap_or_else(|| panic!("{package} is not in the lock-file"))
+        .0
 }

@@ -1,4 +1,4 @@
-//! What an HTTP request allocates in each layer, over the bare service. Reallocations count, with their whole new size.
+//! What a request allocates in each layer, over the bare service. Reallocations count, with their whole new size.
 //!
 //! A program of its own, since counting costs time. Only the thread that carries the request is looked at.
 
@@ -15,7 +15,7 @@ fn main() {
         panic!("expected --path ID");
     };
     assert_eq!(option, "--path");
-    let path = Path::by_id(id).unwrap_or_else(|| panic!("there is no path {id:?}"));
+    let path = Path::by_id(id);
     let mut bench = Bench::new(path);
     bench.check();
     let counted: Vec<_> = bench

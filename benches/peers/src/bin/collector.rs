@@ -25,21 +25,27 @@ static SPANS: AtomicUsize = AtomicUsize::new(0);
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let is_hanging = std::env::args().any(|argument| argument == "hanging");
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound").port());
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         // As tonic's server and others do; without it small answers wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         let service = service_fn(move |request| answer(request, is_hanging));
         tokio::spawn(async move {
             let builder = Builder::new(TokioExecutor::new());
             // A client that goes away is nobody's fault.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -73,8 +79,12 @@ async fn answer(request: Request<Incoming>, is_hanging: bool) -> Answer {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     let message = Full::new(Bytes::from_static(&[0; 5]));
-    let body = message.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed();
-    let response = Response::builder().header("content-type", "application/grpc").body(body);
+    let body = message
+        .with_trailers(std::future::ready(Some(Ok(trailers))))
+        .boxed();
+    let response = Response::builder()
+        .header("content-type", "application/grpc")
+        .body(body);
     Ok(response.expect("the head is valid"))
 }
 

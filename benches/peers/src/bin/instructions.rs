@@ -1,11 +1,11 @@
-//! How many instructions an HTTP request takes in each layer, over the bare service, counted by callgrind.
+//! How many instructions a request takes in each layer, over the bare service, counted by callgrind.
 //!
 //! They repeat where nanoseconds do not. With `--profile DIRECTORY` callgrind's files are kept, for `callgrind_annotate`.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use towline_peers::path::{PATHS, Path};
+use towline_peers::path::{GRPC_PATHS, PATHS, Path, Protocol};
 use towline_peers::peers::{Bench, OURS, PLAIN};
 use towline_peers::table::Table;
 
@@ -28,10 +28,13 @@ fn main() {
 
 /// Under callgrind: what is counted is `run_measured`.
 fn run(id: &str, name: &str) {
-    let path = Path::by_id(id).unwrap_or_else(|| panic!("there is no path {id:?}"));
+    let path = Path::by_id(id);
     let mut bench = Bench::new(path);
     bench.check();
-    let subject = bench.subjects.iter_mut().find(|subject| subject.name == name);
+    let subject = bench
+        .subjects
+        .iter_mut()
+        .find(|subject| subject.name == name);
     let subject = subject.unwrap_or_else(|| panic!("there is no layer {name:?}"));
     for _ in 0..4 {
         subject.driver.prepare(REQUESTS);
@@ -42,16 +45,28 @@ fn run(id: &str, name: &str) {
 }
 
 fn table(profiles: Option<PathBuf>) {
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         println!("There is no `valgrind` here: nothing was counted.\n");
         return;
     }
     let mut table = Table::new(["path", "towline", "h", "of `h`", "bare service"]);
-    for path in PATHS.iter().filter(|path| !path.is_exported) {
+    for path in PATHS
+        .iter()
+        .chain(GRPC_PATHS)
+        .filter(|path| !path.is_exported)
+    {
         let [bare, plain, ours] = SUBJECTS.map(|name| count(path, name, profiles.as_ref()));
         let (plain, ours) = (plain - bare, ours - bare);
         table.push([
-            path.title.to_owned(),
+            match path.protocol {
+                Protocol::Http => path.title.to_owned(),
+                _ => format!("gRPC: {}", path.title),
+            },
             format!("{ours:.0}"),
             format!("{plain:.0}"),
             format!("{:.2}", ours / plain),
@@ -64,7 +79,11 @@ fn table(profiles: Option<PathBuf>) {
 /// Instructions of one request.
 fn count(path: &Path, name: &str, profiles: Option<&PathBuf>) -> f64 {
     let file = profiles.map_or_else(std::env::temp_dir, Clone::clone);
-    let file = file.join(format!("callgrind.{}.{name}.{}", path.id, std::process::id()));
+    let file = file.join(format!(
+        "callgrind.{}.{name}.{}",
+        path.id,
+        std::process::id()
+    ));
     let program = std::env::current_exe().expect("this program is somewhere");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no"])
@@ -80,8 +99,16 @@ fn count(path: &Path, name: &str, profiles: Option<&PathBuf>) -> f64 {
     if profiles.is_none() {
         let _ = std::fs::remove_file(&file);
     }
-    let summary = found.lines().find_map(|line| line.strip_prefix("summary: "));
-    let total: f64 = summary.and_then(|total| total.trim().parse().ok()).expect("a sum");
-    assert!(total > 0.0, "nothing was counted of {name} on {}: {said}", path.id);
+    let summary = found
+        .lines()
+        .find_map(|line| line.strip_prefix("summary: "));
+    let total: f64 = summary
+        .and_then(|total| total.trim().parse().ok())
+        .expect("a sum");
+    assert!(
+        total > 0.0,
+        "nothing was counted of {name} on {}: {said}",
+        path.id
+    );
     total / REQUESTS as f64
 }

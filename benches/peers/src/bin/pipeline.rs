@@ -21,7 +21,15 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
-        ["--produce", pipeline, protocol, threads, pace, millis, collector] => produce(
+        [
+            "--produce",
+            pipeline,
+            protocol,
+            threads,
+            pace,
+            millis,
+            collector,
+        ] => produce(
             match pipeline {
                 "towline" => Pipeline::ours(Protocol::by_name(protocol), address(collector)),
                 "sdk" => Pipeline::sdk(Protocol::by_name(protocol), address(collector)),
@@ -107,7 +115,9 @@ fn span<T: Tracer>(tracer: &T) {
         KeyValue::new("user_agent.original", "curl/8.7.1".to_owned()),
         KeyValue::new("http.response.status_code", 200),
     ];
-    let builder = tracer.span_builder("GET /users/{id}").with_kind(SpanKind::Server);
+    let builder = tracer
+        .span_builder("GET /users/{id}")
+        .with_kind(SpanKind::Server);
     builder.with_attributes(attributes).start(tracer).end();
 }
 
@@ -116,7 +126,9 @@ fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = resident.and_then(|line| line.trim().split(' ').next());
-    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }
 
 // --- the tables ---
@@ -130,7 +142,13 @@ struct Run {
     held: f64,
 }
 
-fn run(pipeline: &str, protocol: Protocol, threads: usize, pace: &str, collector: &Collector) -> Run {
+fn run(
+    pipeline: &str,
+    protocol: Protocol,
+    threads: usize,
+    pace: &str,
+    collector: &Collector,
+) -> Run {
     let millis = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
         Ok("once") => "200",
         Ok("short") => "1000",
@@ -140,7 +158,15 @@ fn run(pipeline: &str, protocol: Protocol, threads: usize, pace: &str, collector
     let (threads, address) = (threads.to_string(), collector.address.to_string());
     let said = listen(
         "pipeline",
-        &["--produce", pipeline, protocol.name(), &threads, pace, millis, &address],
+        &[
+            "--produce",
+            pipeline,
+            protocol.name(),
+            &threads,
+            pace,
+            millis,
+            &address,
+        ],
     );
     numbers(&said, collector.spans() - before)
 }
@@ -175,7 +201,13 @@ fn tables() {
 fn paced(collector: &Collector) {
     println!("### {PACE} spans a second: processor time of the whole process per exported span\n");
     let mut table = Table::new([
-        "protocol", "threads", "towline, ns", "sdk, ns", "ratio", "towline arrived", "sdk arrived",
+        "protocol",
+        "threads",
+        "towline, ns",
+        "sdk, ns",
+        "ratio",
+        "towline arrived",
+        "sdk arrived",
     ]);
     for protocol in [Protocol::Grpc, Protocol::Http] {
         for threads in [1, 2, 4, 8] {
@@ -204,7 +236,13 @@ fn paced(collector: &Collector) {
 fn flat_out(collector: &Collector) {
     println!("### As many spans as can be made\n");
     let mut table = Table::new([
-        "protocol", "threads", "towline made/s", "arrived/s", "sdk made/s", "arrived/s", "arrived, ratio",
+        "protocol",
+        "threads",
+        "towline made/s",
+        "arrived/s",
+        "sdk made/s",
+        "arrived/s",
+        "arrived, ratio",
     ]);
     for protocol in [Protocol::Grpc, Protocol::Http] {
         for threads in [1, 2, 4, 8] {
@@ -223,7 +261,9 @@ fn flat_out(collector: &Collector) {
         }
     }
     table.print();
-    println!("What does not arrive was refused by a full buffer, and counted by whoever refused it.\n");
+    println!(
+        "What does not arrive was refused by a full buffer, and counted by whoever refused it.\n"
+    );
 }
 
 /// Memory over that of the process before its first span, at the end of as many spans as can be made.
@@ -231,7 +271,11 @@ fn memory_held() {
     println!("### Memory held, in MiB, over that before the first span\n");
     let mut table = Table::new(["backend", "protocol", "towline", "sdk"]);
     let (present, hanging, nobody) = (Collector::start(false), Collector::start(true), nobody());
-    let cases = [("present", present.address), ("hanging", hanging.address), ("absent", nobody)];
+    let cases = [
+        ("present", present.address),
+        ("hanging", hanging.address),
+        ("absent", nobody),
+    ];
     for (name, address) in cases {
         for protocol in [Protocol::Grpc, Protocol::Http] {
             let [ours, sdk] = PIPELINES.map(|pipeline| {
@@ -240,14 +284,29 @@ fn memory_held() {
                 let mut command = std::process::Command::new(program);
                 command.env("TOWLINE_PEERS_NO_FLUSH", "1");
                 let address = address.to_string();
-                command.args(["--produce", pipeline, protocol.name(), "2", "flat", "1000", &address]);
+                command.args([
+                    "--produce",
+                    pipeline,
+                    protocol.name(),
+                    "2",
+                    "flat",
+                    "1000",
+                    &address,
+                ]);
                 let said = towline_peers::row::listen_to(command);
                 numbers(&said, 0).held / 1024.0
             });
             let mib = |held: f64| format!("{held:.1}");
-            table.push([name.to_owned(), protocol.name().to_owned(), mib(ours), mib(sdk)]);
+            table.push([
+                name.to_owned(),
+                protocol.name().to_owned(),
+                mib(ours),
+                mib(sdk),
+            ]);
         }
     }
     table.print();
-    println!("Ours may hold 16 MiB of encoded spans by default, some 30,000; the SDK's queue has room for 2,048 spans.\n");
+    println!(
+        "Ours may hold 16 MiB of encoded spans by default, some 30,000; the SDK's queue has room for 2,048 spans.\n"
+    );
 }
