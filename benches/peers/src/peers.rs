@@ -510,7 +510,12 @@ fn ambient(path: &Path) -> Vec<Box<dyn Any>> {
     vec![Box::new(attached), Box::new(entered), Box::new(span)]
 }
 
-fn subscribe(tracer: SdkTracer) {
+/// Makes `tracing` spans the spans of this tracer, for the whole process.
+///
+/// # Panics
+///
+/// When that has been done before.
+pub fn subscribe(tracer: SdkTracer) {
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_location(false)
