@@ -14,11 +14,16 @@ use crate::table::{Table, version_of};
 /// When a path is not one of them, or a layer does not do what it is measured for.
 pub fn run(program: &str, paths: &'static [Path]) {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [option, id] = arguments.as_slice()
-        && option == "--path"
-    {
-        return measure(Path::by_id(id), Effort::from_env());
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        ["--path", id] => return measure(Path::by_id(id), Effort::from_env(), None),
+        ["--path", id, "--only", name] => {
+            return measure(Path::by_id(id), Effort::from_env(), Some(name));
+        }
+        _ => {}
     }
+    let unknown = arguments.iter().find(|id| paths.iter().all(|path| path.id != **id));
+    assert_eq!(unknown, None, "a path that there is not");
     let is_wanted =
         |path: &&Path| arguments.is_empty() || arguments.iter().any(|id| *id == path.id);
     for path in paths.iter().filter(is_wanted) {

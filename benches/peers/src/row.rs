@@ -88,10 +88,18 @@ pub fn listen_to(mut command: Command) -> Said {
     said
 }
 
-/// Measures all layers on this path and says what they take.
-pub fn measure(path: &'static Path, effort: Effort) {
+/// Measures all layers on this path, or one, as a profiler wants it, and says what they take.
+pub fn measure(path: &'static Path, effort: Effort, only: Option<&str>) {
     let mut bench = Bench::new(path);
-    let facts = bench.check();
+    let mut facts = bench.check();
+    if let Some(only) = only {
+        let is_wanted: Vec<_> =
+            bench.subjects.iter().map(|it| it.is_bare() || it.name == only).collect();
+        let mut wanted = is_wanted.iter();
+        bench.subjects.retain(|_| wanted.next() == Some(&true));
+        let mut wanted = is_wanted.iter();
+        facts.retain(|_| wanted.next() == Some(&true));
+    }
     for (subject, facts) in bench.subjects.iter().zip(&facts) {
         say(subject.name, "package", subject.package);
         say(
