@@ -54,7 +54,7 @@ pub trait Answer: Body<Data = Bytes> + Sized {
 #[derive(Debug, Default)]
 pub struct Messages<const N: usize>(usize);
 
-/// [`Bare`] that notes which trace is current while it runs.
+/// [`Bare`] that notes which span is current while it runs.
 #[derive(Debug)]
 pub struct Watched<R>(Bare<R>, bool);
 
@@ -62,7 +62,7 @@ pub struct Watched<R>(Bare<R>, bool);
 #[derive(Debug)]
 pub struct WatchedLater<R>(Later<R>, bool);
 
-/// The body of an answer, that notes which trace is current while it is read.
+/// The body of an answer, that notes which span is current while it is read.
 #[derive(Debug)]
 pub struct WatchedBody {
     is_grpc: bool,
@@ -72,12 +72,12 @@ pub struct WatchedBody {
 /// What the service inside has seen.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The trace that was current in `call`.
-    pub in_call: Option<u128>,
-    /// The trace that was current in the last poll of the future.
-    pub in_poll: Option<u128>,
-    /// The trace that was current while the body was read.
-    pub in_body: Option<u128>,
+    /// The span that was current in `call`.
+    pub in_call: Option<u64>,
+    /// The span that was current in the last poll of the future.
+    pub in_poll: Option<u64>,
+    /// The span that was current while the body was read.
+    pub in_body: Option<u64>,
     /// The `traceparent` of the request that arrived.
     pub traceparent: Option<String>,
     /// The `tracestate` of the request that arrived.
@@ -231,22 +231,19 @@ fn note(write: impl FnOnce(&mut Seen)) {
     SEEN.set(Some(seen));
 }
 
-/// The trace that is current: OpenTelemetry's, `tracing`'s, or fastrace's.
-fn current_trace() -> Option<u128> {
+/// The span that is current: OpenTelemetry's, `tracing`'s, or fastrace's.
+fn current_span() -> Option<u64> {
     let in_context = |context: &opentelemetry::Context| {
         let span = context.span();
         let span = span.span_context();
         span.is_valid()
-            .then(|| u128::from_be_bytes(span.trace_id().to_bytes()))
+            .then(|| u64::from_be_bytes(span.span_id().to_bytes()))
     };
     in_context(&opentelemetry::Context::current())
         .or_else(|| in_context(&tracing::Span::current().context()))
         .or_else(|| {
-            Some(
-                fastrace::collector::SpanContext::current_local_parent()?
-                    .trace_id
-                    .0,
-            )
+            let parent = fastrace::collector::SpanContext::current_local_parent()?;
+            Some(parent.span_id.0)
         })
 }
 
@@ -271,7 +268,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         note(|seen| {
             let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
-            seen.in_call = current_trace();
+            seen.in_call = current_span();
             seen.traceparent = header("traceparent");
             seen.tracestate = header("tracestate");
         });
@@ -286,7 +283,7 @@ where
     type Output = Result<Response<R>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        note(|seen| seen.in_poll = current_trace());
+        note(|seen| seen.in_poll = current_span());
         let is_grpc = self.1;
         let body = WatchedBody { is_grpc, frames: 0 };
         let polled = Pin::new(&mut self.0).poll(cx);
@@ -302,7 +299,7 @@ impl Body for WatchedBody {
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        note(|seen| seen.in_body = current_trace());
+        note(|seen| seen.in_body = current_span());
         self.frames += 1;
         Poll::Ready(match (self.frames, self.is_grpc) {
             (1, _) => Some(Ok(Frame::data(Bytes::from_static(JSON)))),

@@ -22,10 +22,11 @@ pub fn run(program: &str, paths: &'static [Path]) {
         }
         _ => {}
     }
-    let unknown = arguments.iter().find(|id| paths.iter().all(|path| path.id != **id));
+    let unknown = arguments
+        .iter()
+        .find(|id| paths.iter().all(|path| path.id != **id));
     assert_eq!(unknown, None, "a path that there is not");
-    let is_wanted =
-        |path: &&Path| arguments.is_empty() || arguments.iter().any(|id| *id == path.id);
+    let is_wanted = |path: &&Path| arguments.is_empty() || arguments.contains(&path.id);
     for path in paths.iter().filter(is_wanted) {
         let times = listen(program, &["--path", path.id]);
         let allocations = listen("allocations", &["--path", path.id]);
@@ -58,6 +59,7 @@ fn facts(path: &Path, said: &Said) {
         "current in `call`",
         "in polls",
         "in the body",
+        "sends",
     ]);
     for (name, of) in in_order(said) {
         let get = |key: &str| of.get(key).cloned().unwrap_or_else(|| "–".to_owned());
@@ -71,15 +73,18 @@ fn facts(path: &Path, said: &Said) {
             "in call",
             "in poll",
             "in body",
+            "sends",
         ];
         table.push([name.to_owned(), version].into_iter().chain(cells.map(get)));
     }
     table.print();
     for (name, of) in in_order(said) {
-        println!(
-            "- {name}: {}",
-            of.get("names").map_or("no span", String::as_str)
-        );
+        let names = match of.get("names").map(String::as_str) {
+            None => "no span",
+            Some("") => "no attributes",
+            Some(names) => names,
+        };
+        println!("- {name}: {names}");
     }
     println!();
 }
@@ -137,6 +142,13 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
         println!(
             "Budget: {budget:.0} ns; ours {nanos:.0}: {}.",
             verdict(nanos <= budget)
+        );
+    }
+    if let Some(fastrace) = number(times, "fastrace-tower", "nanos").filter(|_| path.is_exported) {
+        let is_met = nanos < fastrace;
+        println!(
+            "Budget: below fastrace-tower; ours {nanos:.0}, its {fastrace:.0}: {}.",
+            verdict(is_met)
         );
     }
     if let Some((budget, counted)) = path.budget.allocations.zip(counted) {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::path::Path;
+use crate::path::{PARENT_ID, Path};
 use crate::peers::{Bench, Facts};
 
 /// Requests in one round.
@@ -93,8 +93,11 @@ pub fn measure(path: &'static Path, effort: Effort, only: Option<&str>) {
     let mut bench = Bench::new(path);
     let mut facts = bench.check();
     if let Some(only) = only {
-        let is_wanted: Vec<_> =
-            bench.subjects.iter().map(|it| it.is_bare() || it.name == only).collect();
+        let is_wanted: Vec<_> = bench
+            .subjects
+            .iter()
+            .map(|it| it.is_bare() || it.name == only)
+            .collect();
         let mut wanted = is_wanted.iter();
         bench.subjects.retain(|_| wanted.next() == Some(&true));
         let mut wanted = is_wanted.iter();
@@ -186,15 +189,20 @@ fn say_facts(name: &str, path: &Path, facts: &Facts) {
         ends_with_body,
     } = facts;
     let yes = |is: bool| if is { "yes" } else { "no" };
-    say(name, "in call", yes(seen.in_call.is_some()));
-    say(name, "in poll", yes(seen.in_poll.is_some()));
-    say(name, "in body", yes(seen.in_body.is_some()));
+    // The parent's is current anyway around a client.
+    let is_its_own = |span: Option<u64>| yes(span.is_some_and(|span| span != PARENT_ID));
+    say(name, "in call", is_its_own(seen.in_call));
+    say(name, "in poll", is_its_own(seen.in_poll));
+    say(name, "in body", is_its_own(seen.in_body));
     if path.is_client {
-        say(
-            name,
-            "injects",
-            seen.traceparent.as_deref().unwrap_or("nothing"),
-        );
+        let sent = seen.traceparent.as_deref().map(|sent| {
+            let is_parent = sent.contains(&format!("{PARENT_ID:016x}"));
+            match is_parent || recorded.is_none() {
+                true => "its parent",
+                false => "its span",
+            }
+        });
+        say(name, "sends", sent.unwrap_or("nothing"));
     }
     if let Some(span) = recorded {
         let names: Vec<_> = span

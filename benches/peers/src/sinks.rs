@@ -171,7 +171,7 @@ impl Service<Batch> for Take {
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        let spans = usize::try_from(batch.spans()).unwrap_or(usize::MAX);
+        let spans = batch.spans();
         let bytes: Bytes = batch.into_bytes();
         self.0.add_encoded(spans, &bytes);
         ready(Ok(Receipt::accepted()))

@@ -81,15 +81,23 @@ fn serve(name: &str, collector: SocketAddr) {
         }
         (other, _) => panic!("there is no server {other:?}"),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     runtime.expect("a runtime starts").block_on(async move {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port is free");
         println!("{}", listener.local_addr().expect("it is bound").port());
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let app = router.into_make_service_with_connect_info::<SocketAddr>();
         // In a task: a worker has it, and not the thread that waits.
         let served = tokio::spawn(async move { axum::serve(listener, app).await });
-        served.await.expect("the server does not panic").expect("the server serves");
+        served
+            .await
+            .expect("the server does not panic")
+            .expect("the server serves");
     });
 }
 
@@ -122,7 +130,12 @@ impl Drop for Server {
 }
 
 fn tables() {
-    if Command::new("wrk").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if Command::new("wrk")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         println!("There is no `wrk` here: nothing was measured.\n");
         return;
     }
@@ -137,7 +150,10 @@ fn tables() {
             "absent" => None,
             _ => Some(Collector::start(backend == "hanging")),
         };
-        let mut servers: Vec<_> = SERVERS.iter().map(|name| start(name, collector(name))).collect();
+        let mut servers: Vec<_> = SERVERS
+            .iter()
+            .map(|name| start(name, collector(name)))
+            .collect();
         for _ in 0..rounds {
             for server in &mut servers {
                 let round = load(server, seconds);
@@ -150,7 +166,9 @@ fn tables() {
 }
 
 fn start(name: &'static str, collector: Option<Collector>) -> Server {
-    let address = collector.as_ref().map_or_else(nobody, |collector| collector.address);
+    let address = collector
+        .as_ref()
+        .map_or_else(nobody, |collector| collector.address);
     let mut process = Command::new(std::env::current_exe().expect("this program is somewhere"))
         .args(["--serve", name, &address.to_string()])
         .stdout(Stdio::piped())
@@ -158,7 +176,13 @@ fn start(name: &'static str, collector: Option<Collector>) -> Server {
         .spawn()
         .expect("the server starts");
     let port = port_said_by(&mut process);
-    Server { name, process, port, collector, rounds: Vec::new() }
+    Server {
+        name,
+        process,
+        port,
+        collector,
+        rounds: Vec::new(),
+    }
 }
 
 /// 32 connections, one thread, requests of a caller that samples.
@@ -187,12 +211,19 @@ fn load(server: &Server, seconds: u32) -> Round {
     let _ = std::fs::remove_file(&script);
     let said = String::from_utf8_lossy(&output.stdout);
     let found = said.lines().find_map(|line| line.strip_prefix("FOUND "));
-    let numbers: Vec<f64> =
-        found.unwrap_or_default().split(' ').filter_map(|number| number.parse().ok()).collect();
+    let numbers: Vec<f64> = found
+        .unwrap_or_default()
+        .split(' ')
+        .filter_map(|number| number.parse().ok())
+        .collect();
     let [requests, duration, failed, p50, p99, p999] = *numbers.as_slice() else {
         panic!("wrk has found nothing: {said}");
     };
-    assert_eq!(failed, 0.0, "requests to {} have failed: {said}", server.name);
+    assert_eq!(
+        failed, 0.0,
+        "requests to {} have failed: {said}",
+        server.name
+    );
     let tick = 1e6 / rustix::param::clock_ticks_per_second() as f64;
     Round {
         requests,
@@ -210,7 +241,10 @@ fn processor_ticks(process: u32) -> u64 {
     let (_, after_name) = stat.rsplit_once(')').expect("it has a name");
     let fields: Vec<_> = after_name.split_whitespace().collect();
     let ticks = |field: usize| fields.get(field).and_then(|it| it.parse::<u64>().ok());
-    ticks(11).zip(ticks(12)).map(|(user, system)| user + system).expect("two numbers")
+    ticks(11)
+        .zip(ticks(12))
+        .map(|(user, system)| user + system)
+        .expect("two numbers")
 }
 
 /// The part of the spans that has arrived, when no more do.
@@ -228,10 +262,23 @@ fn table(servers: &[Server], is_present: bool) {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    let bare = servers.iter().find(|server| server.name == BARE).expect("it is there");
+    let bare = servers
+        .iter()
+        .find(|server| server.name == BARE)
+        .expect("it is there");
     let mut table = Table::new([
-        "server", "requests/s", "of bare", "processor, µs", "over bare", "p50, µs", "of bare",
-        "p99, µs", "of bare", "p99.9, µs", "of bare", "spans arrived",
+        "server",
+        "requests/s",
+        "of bare",
+        "processor, µs",
+        "over bare",
+        "p50, µs",
+        "of bare",
+        "p99, µs",
+        "of bare",
+        "p99.9, µs",
+        "of bare",
+        "spans arrived",
     ]);
     for server in servers {
         let mut cells = vec![server.name.to_owned()];
@@ -250,7 +297,9 @@ fn table(servers: &[Server], is_present: bool) {
                 _ => format!("{:.2}", its / bare),
             });
         }
-        let arrived = Some(server).filter(|_| is_present && server.name != BARE).and_then(arrived);
+        let arrived = Some(server)
+            .filter(|_| is_present && server.name != BARE)
+            .and_then(arrived);
         cells.push(arrived.map_or("–".to_owned(), |part| format!("{:.1} %", part * 100.0)));
         table.push(cells);
     }
