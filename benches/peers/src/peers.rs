@@ -276,6 +276,27 @@ impl Bench {
             found.map(|(_, facts)| facts).expect("it is one of them")
         };
         let (ours, plain) = (of(OURS), of(PLAIN));
+        if path.is_recorded() {
+            for facts in [ours, plain] {
+                let Seen {
+                    in_call,
+                    in_poll,
+                    in_body,
+                    ..
+                } = facts.seen;
+                let is_its_own = in_call.is_some_and(|span| span != PARENT_ID);
+                assert!(is_its_own, "its span is not current in `call`: {facts:?}");
+                assert_eq!(
+                    (in_call, in_call),
+                    (in_poll, in_body),
+                    "the current span changes"
+                );
+                assert!(
+                    facts.ends_with_body,
+                    "its span ends with the head: {facts:?}"
+                );
+            }
+        }
         if let (Some(ours), Some(plain)) = (&ours.recorded, &plain.recorded) {
             assert_eq!(
                 ours.name, plain.name,

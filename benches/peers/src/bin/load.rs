@@ -111,6 +111,9 @@ struct Server {
     rounds: Vec<Round>,
 }
 
+/// One number of a round.
+type Value = fn(&Round) -> f64;
+
 /// What one run of the load generator found.
 struct Round {
     requests: f64,
@@ -257,7 +260,7 @@ fn arrived(server: &Server) -> Option<f64> {
 }
 
 fn table(servers: &[Server], is_present: bool) {
-    let median = |server: &Server, value: fn(&Round) -> f64| {
+    let median = |server: &Server, value: Value| {
         let mut values: Vec<_> = server.rounds.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
@@ -282,7 +285,7 @@ fn table(servers: &[Server], is_present: bool) {
     ]);
     for server in servers {
         let mut cells = vec![server.name.to_owned()];
-        let columns: [(fn(&Round) -> f64, usize); 5] = [
+        let columns: [(Value, usize); 5] = [
             (|round| round.per_second, 0),
             (|round| round.processor, 2),
             (|round| round.p50, 0),
