@@ -17,6 +17,11 @@ const PACE: usize = 20_000;
 
 const PIPELINES: [&str; 2] = ["towline", "sdk"];
 
+/// Makes spans and drops them.
+const NOTHING: &str = "nothing";
+
+const PACED: [&str; 3] = [NOTHING, PIPELINES[0], PIPELINES[1]];
+
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -152,7 +157,7 @@ fn run(
     let millis = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
         Ok("once") => "200",
         Ok("short") => "1000",
-        _ => "4000",
+        _ => "2000",
     };
     let before = collector.spans();
     let (threads, address) = (threads.to_string(), collector.address.to_string());
@@ -200,6 +205,10 @@ fn tables() {
 /// Nobody is in a hurry, nothing may be lost: what a span costs.
 fn paced(collector: &Collector) {
     println!("### {PACE} spans a second: processor time of the whole process per exported span\n");
+    let rounds = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
+        Ok("once") => 1,
+        _ => 5,
+    };
     let mut table = Table::new([
         "protocol",
         "threads",
@@ -211,20 +220,31 @@ fn paced(collector: &Collector) {
     ]);
     for protocol in [Protocol::Grpc, Protocol::Http] {
         for threads in [1, 2, 4, 8] {
-            let made = run("nothing", protocol, threads, "paced", collector);
-            let making = made.processor / made.made;
-            let [ours, sdk] =
-                PIPELINES.map(|name| run(name, protocol, threads, "paced", collector));
-            let net = |run: &Run| (run.processor / run.arrived - making) * 1e9;
-            let arrived = |run: &Run| format!("{:.1} %", run.arrived / run.made * 100.0);
+            // In turns, and the cheapest of each, since noise only adds. What has arrived is the least of all.
+            let mut best = [(f64::MAX, 1.0_f64); 3];
+            for _ in 0..rounds {
+                for (name, (cost, part)) in PACED.iter().zip(&mut best) {
+                    let run = run(name, protocol, threads, "paced", collector);
+                    let delivered = if *name == NOTHING {
+                        run.made
+                    } else {
+                        run.arrived
+                    };
+                    *cost = cost.min(run.processor / delivered * 1e9);
+                    *part = part.min(delivered / run.made);
+                }
+            }
+            let [(making, _), ours, sdk] = best;
+            let net = |(cost, _): (f64, f64)| cost - making;
+            let arrived = |(_, part): (f64, f64)| format!("{:.1} %", part * 100.0);
             table.push([
                 protocol.name().to_owned(),
                 threads.to_string(),
-                format!("{:.0}", net(&ours)),
-                format!("{:.0}", net(&sdk)),
-                format!("{:.2}", net(&ours) / net(&sdk)),
-                arrived(&ours),
-                arrived(&sdk),
+                format!("{:.0}", net(ours)),
+                format!("{:.0}", net(sdk)),
+                format!("{:.2}", net(ours) / net(sdk)),
+                arrived(ours),
+                arrived(sdk),
             ]);
         }
     }
