@@ -4,7 +4,7 @@ use hyper_util::client::legacy::connect::HttpInfo;
 use opentelemetry::KeyValue;
 use towline_http::attributes::{
     HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared,
-    shared_display,
+    shared_ip,
 };
 use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHead};
 use towline_span::truncate;
@@ -46,7 +46,7 @@ pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr>
 
 /// `network.peer.address` and `network.peer.port`.
 pub(crate) fn peer(address: SocketAddr, mut set: impl FnMut(KeyValue)) {
-    let ip = shared_display(address.ip());
+    let ip = shared_ip(address.ip());
     set(KeyValue::new(NETWORK_PEER_ADDRESS, ip));
     set(KeyValue::new(NETWORK_PEER_PORT, i64::from(address.port())));
 }

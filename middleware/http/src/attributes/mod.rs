@@ -15,7 +15,7 @@ mod shared;
 pub(crate) use self::failure::{failure_of, status_failure};
 pub use self::host::HostAndPort;
 pub(crate) use self::options::AttributeOptions;
-pub use self::shared::{shared, shared_display};
+pub use self::shared::{shared, shared_ip};
 
 use http::{StatusCode, Version};
 use opentelemetry::KeyValue;

@@ -1,5 +1,6 @@
 use std::cell::RefCell;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use opentelemetry::StringValue;
@@ -36,15 +37,17 @@ pub fn shared(text: &str) -> StringValue {
         .map_or_else(|| StringValue::from(text.to_owned()), StringValue::from)
 }
 
-/// [`shared`] for something short that has yet to be written out, such as an address.
-pub fn shared_display(value: impl Display) -> StringValue {
-    let mut text = Short {
-        bytes: [0; SHORT],
-        len: 0,
+/// [`shared`] for an address, as its `Display` has it.
+pub fn shared_ip(ip: IpAddr) -> StringValue {
+    let mut text = Short::new();
+    let written = match ip {
+        // By hand: the machinery of formatting takes a tenth of what a recorded request takes.
+        IpAddr::V4(ip) => text.write_octets(ip.octets()),
+        IpAddr::V6(ip) => write!(text, "{ip}"),
     };
-    match write!(text, "{value}") {
+    match written {
         Ok(()) => shared(text.as_str()),
-        Err(fmt::Error) => StringValue::from(value.to_string()),
+        Err(fmt::Error) => StringValue::from(ip.to_string()),
     }
 }
 
@@ -67,6 +70,35 @@ struct Short {
 }
 
 impl Short {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; SHORT],
+            len: 0,
+        }
+    }
+
+    fn write_octets(&mut self, octets: [u8; 4]) -> fmt::Result {
+        for (index, octet) in octets.into_iter().enumerate() {
+            if index > 0 {
+                self.write_byte(b'.')?;
+            }
+            if octet >= 100 {
+                self.write_byte(b'0' + octet / 100)?;
+            }
+            if octet >= 10 {
+                self.write_byte(b'0' + octet / 10 % 10)?;
+            }
+            self.write_byte(b'0' + octet % 10)?;
+        }
+        Ok(())
+    }
+
+    fn write_byte(&mut self, byte: u8) -> fmt::Result {
+        *self.bytes.get_mut(self.len).ok_or(fmt::Error)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+
     fn as_str(&self) -> &str {
         self.bytes
             .get(..self.len)
@@ -102,7 +134,7 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -159,11 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn short_and_long_displays_are_written_out() {
-        let address = Ipv6Addr::from(u128::MAX);
-        assert_eq!(shared_display(address).as_str(), address.to_string());
-        let long = "y".repeat(SHORT + 1);
-        assert_eq!(shared_display(&long).as_str(), long);
+    fn addresses_are_written_as_they_are_displayed() {
+        for octet in 0..=u8::MAX {
+            for ip in [
+                Ipv4Addr::new(octet, 0, 9, 255),
+                Ipv4Addr::new(10, octet, 99, octet),
+                Ipv4Addr::new(1, 2, 3, octet),
+            ] {
+                assert_eq!(shared_ip(ip.into()).as_str(), ip.to_string());
+            }
+        }
+        let longest = "::ffff:255.255.255.255".parse().unwrap();
+        for ip in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::from(u128::MAX), longest] {
+            assert_eq!(shared_ip(ip.into()).as_str(), ip.to_string());
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::layer::Options;
 use super::resend::ResendCount;
 use crate::answer::Answer;
 use crate::attributes::{
-    self, AttributeOptions, HostAndPort, failure_of, shared_display, status_failure,
+    self, AttributeOptions, HostAndPort, failure_of, shared_ip, status_failure,
 };
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
@@ -150,7 +150,7 @@ impl Record for Recorder {
         let failure = self.failure.take().filter(|_| outcome != Outcome::Panicked);
         let peer = self.peer.map(|peer| {
             [
-                KeyValue::new(attributes::NETWORK_PEER_ADDRESS, shared_display(peer.ip())),
+                KeyValue::new(attributes::NETWORK_PEER_ADDRESS, shared_ip(peer.ip())),
                 KeyValue::new(attributes::NETWORK_PEER_PORT, i64::from(peer.port())),
             ]
         });

@@ -10,7 +10,7 @@ use towline_span::{Describe, Failure, OpenSpan, Outcome, redact};
 use super::layer::Options;
 use super::route::DeferredRoute;
 use crate::answer::Answer;
-use crate::attributes::{self, HostAndPort, failure_of, shared_display, status_failure};
+use crate::attributes::{self, HostAndPort, failure_of, shared_ip, status_failure};
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
 use crate::head::{RequestHead, ResponseHead};
@@ -114,10 +114,8 @@ impl Describe for Description<'_> {
             }
         }
         if let Some(peer) = peer {
-            let address = shared_display(peer.ip());
-            let client = forwarded
-                .client
-                .map_or_else(|| address.clone(), shared_display);
+            let address = shared_ip(peer.ip());
+            let client = forwarded.client.map_or_else(|| address.clone(), shared_ip);
             attributes.extend([
                 KeyValue::new(attributes::CLIENT_ADDRESS, client),
                 KeyValue::new(attributes::NETWORK_PEER_ADDRESS, address),
