@@ -5,10 +5,7 @@ mod support;
 
 use http::HeaderMap;
 use opentelemetry::{
-    Context, KeyValue,
-    baggage::BaggageExt,
-    propagation::TextMapPropagator,
-    trace::{SpanId, TraceId},
+    Context, KeyValue, baggage::BaggageExt, propagation::TextMapPropagator, trace::TraceId,
 };
 use proptest::prelude::*;
 use support::{headers, local, pairs, passed_on, read, span, written};
@@ -198,7 +195,7 @@ fn a_denial_without_ids_leaves_the_trace_of_another_format_alone() {
         let parent = span(&read(&of(&kinds), &lines));
         assert_eq!(
             (parent.trace_id(), parent.span_id()),
-            (TraceId::from(9), SpanId::from(1))
+            (TraceId::from(9), opentelemetry::trace::SpanId::from(1))
         );
         assert!(parent.is_sampled());
     }
