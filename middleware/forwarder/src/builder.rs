@@ -3,13 +3,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::uri::PathAndQuery;
-use tokio::sync::Semaphore;
 use tower_service::Service;
 use towline_otlp::{Batch, BoxTransport, ExportError, Receipt};
 
 use crate::authorize::{AnyAuthenticated, Authorize};
-use crate::intake::Intake;
-use crate::limits::{Budget, Limits, Rates};
+use crate::intake::{self, Intake};
+use crate::limits::{Limits, Rates, Senders};
 use crate::notices::Notices;
 use crate::stamp::FORWARDED_FOR;
 use crate::stats::Ledger;
@@ -119,8 +118,8 @@ impl ForwarderBuilder {
             exporter: self.exporter.map(Mutex::new),
             key: self.key,
             place: self.place,
-            requests: Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS)),
-            budget: Budget::new(limits.max_held_bytes),
+            senders: Senders::new(limits.max_requests, limits.max_held_bytes),
+            workers: intake::workers(),
             rates: limits.rate.map(|(rate, burst)| Rates::new(rate, burst)),
             limits,
             notices: Notices::new(),

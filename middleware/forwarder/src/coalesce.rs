@@ -11,10 +11,13 @@
 //!
 //! | the backend's answer | each is told |
 //! |---|---|
-//! | all were taken | so, with the backend's warning if there was one |
+//! | all were taken | so |
 //! | all were refused one by one (partial success for every span) | so, each for their own |
 //! | an error that may pass, or that says nothing about the spans: no backend, no credentials | that error |
 //! | some were refused, or the whole was, for what is in it | what the backend says to *their* batch: it is sent again, alone |
+//!
+//! What the backend says in words may be about others, and is not passed on where batches of several
+//! were sent as one.
 //!
 //! In the last case spans may arrive twice, where the backend had taken some of the whole. OTLP
 //! allows that, and backends expect it of every retry; the other choices are to lose spans that would
@@ -318,13 +321,11 @@ fn concerns_content(answer: &Answer, waiting: &[Waiting]) -> bool {
 /// What one is told of the answer to all.
 fn share(answer: &Answer, batch: &Batch) -> Answer {
     match answer {
-        Ok(receipt) => {
-            let rejected = receipt.rejected_spans().min(batch.spans());
-            Ok(Receipt::partial(
-                rejected,
-                receipt.message().unwrap_or_default(),
-            ))
-        }
+        // In other words than the backend's: they may name what is in the batches of others.
+        Ok(receipt) => match receipt.rejected_spans().min(batch.spans()) {
+            0 => Ok(Receipt::accepted()),
+            rejected => Ok(Receipt::partial(rejected, ALL_REFUSED)),
+        },
         Err(error) => {
             // Not how many of all were delivered: whose they were is not known.
             let told = ExportError::new(error.kind(), error.to_string());
@@ -339,6 +340,8 @@ fn share(answer: &Answer, batch: &Batch) -> Answer {
 
 /// How long everybody goes alone after an answer that could not be shared.
 const APART: Duration = Duration::from_secs(60);
+
+const ALL_REFUSED: &str = "the backend refused these spans, and others that were sent with them";
 
 const PERMISSION_DENIED: i32 = 7;
 const UNIMPLEMENTED: i32 = 12;

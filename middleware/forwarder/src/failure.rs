@@ -66,10 +66,17 @@ pub(crate) enum FailureKind {
 // === impl Failure ===
 
 impl Failure {
+    /// A message that is long is cut short: what is in it may come from outside.
     pub(crate) fn new(kind: FailureKind, message: impl Into<Cow<'static, str>>) -> Self {
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            let mut ends = (0..=MAX_MESSAGE_BYTES).rev();
+            let end = ends.find(|end| message.is_char_boundary(*end));
+            message.to_mut().truncate(end.unwrap_or_default());
+        }
         Self {
             kind,
-            message: message.into(),
+            message,
             retry_after: None,
             challenge: None,
             delivered_spans: 0,
@@ -77,7 +84,7 @@ impl Failure {
     }
 
     pub(crate) fn with_retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+        self.retry_after = Some(delay.min(MAX_RETRY_AFTER));
         self
     }
 
@@ -96,6 +103,16 @@ impl Failure {
         Self::new(
             FailureKind::TooLarge,
             format!("received message larger than max ({limit} bytes)"),
+        )
+    }
+
+    /// The request would need more memory than its sender can ever have, which is `limit` bytes.
+    #[cold]
+    pub(crate) fn too_large_to_hold(limit: usize) -> Self {
+        Self::new(
+            FailureKind::TooLarge,
+            // Of grpc-java: see `too_large`.
+            format!("message exceeds maximum size: there are {limit} bytes to work on it"),
         )
     }
 
@@ -164,11 +181,14 @@ impl From<&ExportError> for Failure {
             ),
             _ => (FailureKind::Internal, "the spans could not be delivered"),
         };
-        Self {
-            // Only with a code that lets the client come back.
-            retry_after: error.retry_after().filter(|_| kind.is_retryable()),
+        let failure = Self {
             delivered_spans: error.delivered_spans(),
             ..Self::new(kind, message)
+        };
+        match error.retry_after() {
+            // Only with a code that lets the client come back.
+            Some(delay) if kind.is_retryable() => failure.with_retry_after(delay),
+            _ => failure,
         }
     }
 }
@@ -242,6 +262,13 @@ impl FailureKind {
     }
 }
 
+/// Far more than what is said here needs.
+const MAX_MESSAGE_BYTES: usize = 256;
+
+/// The longest time that a client is told to wait. What the backend says may be anything, up to what
+/// a client takes for a time in the past.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
 /// When whoever was refused for want of room may come back.
 const BUSY_DELAY: Duration = Duration::from_secs(1);
 
@@ -280,6 +307,25 @@ mod tests {
             assert_eq!(kind.http_status().as_u16(), status, "{kind:?}");
             assert_eq!(kind.is_retryable(), retryable, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_two_characters() {
+        for text in [
+            "x".repeat(10_000),
+            "x".to_owned() + &"\u{e4}".repeat(10_000),
+        ] {
+            let failure = Failure::new(FailureKind::Malformed, text.clone());
+            assert!(text.starts_with(failure.message()));
+            let len = failure.message().len();
+            assert!(
+                (MAX_MESSAGE_BYTES - 1..=MAX_MESSAGE_BYTES).contains(&len),
+                "{len}"
+            );
+        }
+        let whole = "x".repeat(MAX_MESSAGE_BYTES);
+        let failure = Failure::new(FailureKind::Malformed, whole.clone());
+        assert_eq!(failure.message(), whole);
     }
 
     #[test]
@@ -385,6 +431,11 @@ mod tests {
             ),
             (
                 refused(PeerStatus::Http(400)),
+                FailureKind::BackendRefused,
+                None,
+            ),
+            (
+                refused(PeerStatus::Http(422)),
                 FailureKind::BackendRefused,
                 None,
             ),

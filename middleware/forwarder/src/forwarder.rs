@@ -75,7 +75,7 @@ impl Forwarder {
     /// [`Limits::max_held_bytes`](crate::Limits::max_held_bytes).
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.intake.budget.used()
+        self.intake.senders.held_bytes()
     }
 }
 

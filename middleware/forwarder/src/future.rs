@@ -9,6 +9,10 @@ use crate::ResponseBody;
 
 /// The future of [`GrpcReceiver`](crate::GrpcReceiver) and [`HttpReceiver`](crate::HttpReceiver).
 ///
+/// # Panics
+///
+/// When it is polled outside of a Tokio runtime, or in one without `enable_time`.
+///
 /// # Cancel safety
 ///
 /// Dropping it gives the request up, also at the exporter. Its spans are counted as cancelled; they

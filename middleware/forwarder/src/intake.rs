@@ -1,7 +1,9 @@
 //! The way of a request, the same for every protocol.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,11 +17,11 @@ use towline_otlp::{Batch, BoxTransport, Receipt};
 
 use crate::authorize::Authorize;
 use crate::failure::{Failure, FailureKind};
-use crate::limits::{Budget, Held, Limits, Rates};
+use crate::limits::{Bounded, Held, Limits, Place, Rates, Senders};
 use crate::notices::Notices;
 use crate::receive::{BoxError, Sink, receive};
 use crate::stats::{Account, Ledger, Stats};
-use crate::{Identity, OnRefusal, Place, Stamp, json};
+use crate::{Identity, OnRefusal, Stamp, json, stamp};
 
 /// What all requests share.
 pub(crate) struct Intake {
@@ -28,10 +30,12 @@ pub(crate) struct Intake {
     /// Not every transport can be shared: each request takes a clone.
     pub(crate) exporter: Option<Mutex<BoxTransport>>,
     pub(crate) key: Cow<'static, str>,
-    pub(crate) place: Place,
+    pub(crate) place: stamp::Place,
     pub(crate) limits: Limits,
-    pub(crate) requests: Semaphore,
-    pub(crate) budget: Budget,
+    pub(crate) senders: Senders,
+    /// For work that takes long: no more of it at a time than there are processors. Others need the
+    /// threads for it as well.
+    pub(crate) workers: Arc<Semaphore>,
     pub(crate) rates: Option<Rates>,
     pub(crate) notices: Notices,
     pub(crate) ledger: Ledger,
@@ -130,7 +134,7 @@ impl Intake {
                 };
             }
         };
-        let _place = self.requests.try_acquire().map_err(|_| Failure::busy())?;
+        let place = self.senders.enter(identity.as_str())?;
         if let Some(rates) = &self.rates {
             rates.check(identity.as_str())?;
         }
@@ -139,22 +143,26 @@ impl Intake {
         if announced > (limit + incoming.framing_bytes) as u64 {
             return Err(Failure::too_large(limit));
         }
-        let time = incoming
-            .timeout
-            .unwrap_or(self.limits.timeout)
-            .min(self.limits.max_timeout);
+        let time = match incoming.timeout {
+            Some(asked) => asked.min(self.limits.max_timeout),
+            None => self.limits.timeout,
+        };
         // Whatever is dropped here is given up: the exporter's future too.
-        timeout(time, self.read_and_ship(incoming, &identity, account))
-            .await
-            .unwrap_or_else(|_| {
-                let message = "the spans could not be delivered in time; try again";
-                Err(Failure::new(FailureKind::Deadline, message))
-            })
+        timeout(
+            time,
+            self.read_and_ship(incoming, &place, &identity, account),
+        )
+        .await
+        .unwrap_or_else(|_| {
+            let message = "the spans could not be delivered in time; try again";
+            Err(Failure::new(FailureKind::Deadline, message))
+        })
     }
 
     async fn read_and_ship<B, S, K>(
         &self,
         incoming: Incoming<B, S>,
+        place: &Place,
         identity: &Identity,
         account: &mut Account,
     ) -> Result<Taken, Failure>
@@ -163,7 +171,7 @@ impl Intake {
         S: FnOnce(Held) -> Result<K, Failure>,
         K: Sink,
     {
-        let sink = (incoming.sink)(self.budget.hold())?;
+        let sink = (incoming.sink)(place.memory())?;
         let (request, held) = receive(incoming.body, sink, self.limits.idle_timeout).await?;
         let (batch, held) = self.stamp(identity, request, held, incoming.format).await?;
         account.received(batch.spans());
@@ -180,11 +188,18 @@ impl Intake {
             let exporter = exporter.lock().unwrap_or_else(PoisonError::into_inner);
             exporter.clone()
         };
+        let spans = batch.spans();
         let answer = exporter.oneshot(batch).await;
         drop(held);
-        answer
-            .map(Taken::Delivered)
-            .map_err(|error| (&error).into())
+        match answer {
+            // There were not more than that.
+            Ok(receipt) if receipt.rejected_spans() > spans => {
+                let message = receipt.message().unwrap_or_default();
+                Ok(Taken::Delivered(Receipt::partial(spans, message)))
+            }
+            Ok(receipt) => Ok(Taken::Delivered(receipt)),
+            Err(error) => Err((&error).into()),
+        }
     }
 
     /// Says of every span who sent it.
@@ -192,7 +207,7 @@ impl Intake {
         &self,
         identity: &Identity,
         request: Bytes,
-        mut held: Held,
+        held: Held,
         format: Format,
     ) -> Result<(Batch, Held), Failure> {
         let limit = self.limits.max_request_bytes;
@@ -202,13 +217,20 @@ impl Intake {
             .max_spans(self.limits.max_spans)
             // With the stamp it is larger, and that is not its sender's doing.
             .max_bytes(limit.saturating_mul(2));
-        let is_large = request.len() > INLINE_BYTES;
+        let is_large =
+            request.len() > INLINE_BYTES || stamp.most_bytes(request.len()) > INLINE_STAMPED_BYTES;
         let work = move || {
-            let request = match format {
-                Format::Protobuf => request,
-                Format::Json => Bytes::from(json::to_protobuf(&request, limit)?),
+            let (request, mut held) = match format {
+                Format::Protobuf => (request, held),
+                Format::Json => {
+                    let made = json::to_protobuf(&request, Bounded::new(limit, held.another()))?;
+                    drop((request, held));
+                    made
+                }
             };
-            let batch = stamp.apply(&request)?;
+            let batch = stamp.apply_within(&request, |more| {
+                held.resize(held.amount().saturating_add(more))
+            })?;
             drop(request);
             held.resize(batch.len_bytes())?;
             Ok((batch, held))
@@ -217,14 +239,30 @@ impl Intake {
             return work();
         }
         // Some tens of milliseconds, which others on this thread need not wait for.
-        spawn_blocking(work).await.unwrap_or_else(|_| {
-            Err(Failure::new(
-                FailureKind::Internal,
-                "the request could not be read",
-            ))
+        let worker = Arc::clone(&self.workers).acquire_owned().await;
+        let work = spawn_blocking(move || {
+            let _worker = worker;
+            work()
+        });
+        work.await.unwrap_or_else(|error| {
+            // Never begun, if there is no panic: the runtime shuts down.
+            let kind = match error.is_panic() {
+                true => FailureKind::Internal,
+                false => FailureKind::Unavailable,
+            };
+            Err(Failure::new(kind, "the request could not be read"))
         })
     }
 }
 
+/// How many may work at a time on what takes long.
+pub(crate) fn workers() -> Arc<Semaphore> {
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    Arc::new(Semaphore::new(workers))
+}
+
 /// Up to this size a request is read where it is: it takes less than a millisecond.
 const INLINE_BYTES: usize = 256 << 10;
+
+/// And if it cannot become more than this: it takes some milliseconds then.
+const INLINE_STAMPED_BYTES: usize = 16 << 20;

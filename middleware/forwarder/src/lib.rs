@@ -94,7 +94,8 @@
 //! 1. Its **head** is looked at: method, content type, compression.
 //! 2. [`Authorize`] says **who** sent it, from the head alone. Whoever may not is told so, and nothing
 //!    of the body is read; the log has one WARN for each sender and minute.
-//! 3. There must be **room**: for one more request, and of the sender's spans per second.
+//! 3. There must be **room**: for one more request, and of the sender's spans per second. One sender
+//!    never has all of it.
 //! 4. The **body** is read, decompressed and, from JSON, written as protobuf, each step within the
 //!    limits.
 //! 5. It is **stamped**.
@@ -128,7 +129,8 @@
 //! | the backend does not take a batch of that size | RESOURCE_EXHAUSTED | 413 | no |
 //! | the backend refuses for another reason, such as *our* credentials | INTERNAL | 500 | no |
 //!
-//! What is behind the forwarder is not told: neither where the backend is, nor what it said to us.
+//! What is behind the forwarder is not told: neither where the backend is, nor what it said to us. The
+//! one exception is `partial_success`, whose words OTLP has for the sender of the spans.
 //!
 //! # Features
 //!

@@ -97,6 +97,9 @@ mod tests {
         advance(Duration::from_millis(1)).await;
         assert_eq!(notices.silent("a"), Some(2));
         assert_eq!(notices.silent("b"), Some(0));
+        // What was said once is not said again.
+        advance(INTERVAL).await;
+        assert_eq!(notices.silent("a"), Some(0));
     }
 
     #[tokio::test(start_paused = true)]

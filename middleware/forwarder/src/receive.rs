@@ -1,6 +1,7 @@
 //! Reads the body of a request, with what it may cost.
 
 use std::error::Error;
+use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ pub(crate) trait Sink {
     /// How much there is by now.
     fn len_bytes(&self) -> usize;
 
-    /// Whether a small piece can become a large one.
-    fn is_compressed(&self) -> bool;
+    /// The most bytes that should be pushed at a time.
+    fn piece_bytes(&self) -> usize;
 }
 
 impl Sink for Payload {
@@ -43,8 +44,8 @@ impl Sink for Payload {
         Self::len_bytes(self)
     }
 
-    fn is_compressed(&self) -> bool {
-        Self::is_compressed(self)
+    fn piece_bytes(&self) -> usize {
+        Self::piece_bytes(self)
     }
 }
 
@@ -59,30 +60,48 @@ where
     S: Sink,
 {
     let mut body = pin!(body);
-    let (mut yielded_at, mut pieces) = (0, 0);
+    let mut since_yield = SinceYield::default();
     loop {
         let Some(frame) = next(body.as_mut(), idle_timeout).await? else {
             return sink.finish();
         };
+        // An empty one as well: there may be no end of them.
+        since_yield.frames += 1;
         // Trailers of a request mean nothing here.
-        let Ok(mut data) = frame.into_data() else {
-            continue;
-        };
-        while data.has_remaining() {
-            let chunk = data.chunk();
-            let piece = match sink.is_compressed() {
-                true => chunk.get(..COMPRESSED_PIECE_BYTES).unwrap_or(chunk),
-                false => chunk,
-            };
-            let taken = piece.len();
-            sink.push(piece)?;
-            data.advance(taken);
-            pieces += 1;
-            // What a few bytes are inflated to must not keep others waiting.
-            if sink.len_bytes() - yielded_at > YIELD_BYTES || pieces > YIELD_PIECES {
-                (yielded_at, pieces) = (sink.len_bytes(), 0);
-                yield_now().await;
+        if let Ok(mut data) = frame.into_data() {
+            while data.has_remaining() {
+                let chunk = data.chunk();
+                let piece = chunk.get(..sink.piece_bytes()).unwrap_or(chunk);
+                let taken = piece.len();
+                let before = sink.len_bytes();
+                sink.push(piece)?;
+                data.advance(taken);
+                since_yield.taken_bytes += taken;
+                since_yield.made_bytes += sink.len_bytes() - before;
+                since_yield.yield_if_due().await;
             }
+        }
+        since_yield.yield_if_due().await;
+    }
+}
+
+/// What was done since others had their turn. A body that always has something more at hand, and what
+/// a few bytes are inflated to, must not keep them waiting, nor the timers of this request.
+#[derive(Default)]
+struct SinceYield {
+    frames: usize,
+    taken_bytes: usize,
+    made_bytes: usize,
+}
+
+impl SinceYield {
+    async fn yield_if_due(&mut self) {
+        if self.frames > YIELD_FRAMES
+            || self.taken_bytes > YIELD_TAKEN_BYTES
+            || self.made_bytes > YIELD_MADE_BYTES
+        {
+            *self = Self::default();
+            yield_now().await;
         }
     }
 }
@@ -111,13 +130,34 @@ fn broken(error: BoxError) -> Failure {
         if error.is::<LengthLimitError>() {
             return Failure::new(FailureKind::TooLarge, "received message larger than max");
         }
-        source = error.source();
+        source = match error.downcast_ref::<io::Error>() {
+            // Whose source is the source of what it wraps.
+            Some(error) => error.get_ref().map(|error| error as _),
+            None => error.source(),
+        };
     }
     Failure::new(FailureKind::Broken, "the request broke off")
 }
 
-/// Deflate makes a thousand bytes of one at most, and so this some 4 MiB.
-const COMPRESSED_PIECE_BYTES: usize = 4 << 10;
+const YIELD_FRAMES: usize = 16;
+const YIELD_TAKEN_BYTES: usize = 64 << 10;
+const YIELD_MADE_BYTES: usize = 1 << 20;
 
-const YIELD_BYTES: usize = 1 << 20;
-const YIELD_PIECES: usize = 16;
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full, Limited};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_limit_of_a_layer_around_us_is_known_however_it_is_wrapped() {
+        let limited = || Limited::new(Full::new(Bytes::from_static(b"too long")), 3);
+        let error = limited().collect().await.unwrap_err();
+        assert_eq!(broken(error).kind(), FailureKind::TooLarge);
+        let error = limited().collect().await.unwrap_err();
+        let wrapped = io::Error::other(io::Error::other(error));
+        assert_eq!(broken(wrapped.into()).kind(), FailureKind::TooLarge);
+        let other = io::Error::other("the connection is gone");
+        assert_eq!(broken(other.into()).kind(), FailureKind::Broken);
+    }
+}

@@ -223,3 +223,21 @@ impl Drop for Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_spans_are_rejected_than_came() {
+        let ledger = Ledger::default();
+        let mut account = ledger.open();
+        account.received(2);
+        account.delivered(&Receipt::partial(5, ""));
+        let spans = ledger.stats().spans;
+        assert_eq!(
+            (spans.forwarded, spans.rejected, spans.in_flight),
+            (0, 2, 0)
+        );
+    }
+}

@@ -111,8 +111,13 @@ impl Sink for Frame {
             .map_or(0, |message| message.payload.len_bytes())
     }
 
-    fn is_compressed(&self) -> bool {
-        self.compression != Compression::Identity
+    fn piece_bytes(&self) -> usize {
+        match (&self.message, self.compression) {
+            (Some(message), _) => message.payload.piece_bytes(),
+            (None, Compression::Identity) => usize::MAX,
+            // What is behind the head must not be more than a decoder should have at a time.
+            (None, _) => HEAD_BYTES,
+        }
     }
 }
 

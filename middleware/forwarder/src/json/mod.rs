@@ -17,27 +17,30 @@ mod scalar;
 mod schema;
 mod transcode;
 
+use bytes::Bytes;
 use serde::de::DeserializeSeed;
 
 use self::schema::REQUEST;
 use self::transcode::{Output, Transcode};
 use crate::failure::{Failure, FailureKind};
+use crate::limits::{Bounded, Held};
 
-/// Writes an `ExportTraceServiceRequest` in JSON as protobuf.
-pub(crate) fn to_protobuf(json: &[u8], max_bytes: usize) -> Result<Vec<u8>, Failure> {
-    let mut output = Output::new(max_bytes);
+/// Writes an `ExportTraceServiceRequest` in JSON as protobuf, into `buffer`.
+pub(crate) fn to_protobuf(json: &[u8], buffer: Bounded) -> Result<(Bytes, Held), Failure> {
+    let mut output = Output::new(buffer);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    Transcode::new(&REQUEST, &mut output)
+    let read = Transcode::new(&REQUEST, &mut output)
         .deserialize(&mut reader)
-        .and_then(|()| reader.end())
-        .map_err(|error| match output.is_full() {
-            true => Failure::too_large(max_bytes),
-            false => Failure::new(
+        .and_then(|()| reader.end());
+    read.map_err(|error| {
+        output.take_refused().unwrap_or_else(|| {
+            Failure::new(
                 FailureKind::Malformed,
                 format!("not an OTLP trace request in JSON: {error}"),
-            ),
-        })?;
-    Ok(output.into_bytes())
+            )
+        })
+    })?;
+    Ok(output.into_buffer().into_bytes())
 }
 
 #[cfg(test)]
@@ -55,6 +58,12 @@ mod tests {
     use prost::Message;
 
     use super::*;
+    use crate::limits::Budget;
+
+    fn to_protobuf(json: &[u8], max_bytes: usize) -> Result<Bytes, Failure> {
+        let held = Budget::new(usize::MAX).hold();
+        super::to_protobuf(json, Bounded::new(max_bytes, held)).map(|(bytes, _)| bytes)
+    }
 
     fn convert(json: &str) -> Result<ExportTraceServiceRequest, Failure> {
         let bytes = to_protobuf(json.as_bytes(), 1 << 20)?;
@@ -292,6 +301,72 @@ mod tests {
         for max_bytes in 0..whole.len() {
             let failure = to_protobuf(json, max_bytes).unwrap_err();
             assert_eq!(failure.kind(), FailureKind::TooLarge, "{max_bytes}");
+        }
+    }
+
+    #[test]
+    fn what_comes_out_takes_of_the_memory_of_all() {
+        let json = br#"{"resourceSpans":[{"schemaUrl":"abcdefghij"}]}"#;
+        let budget = Budget::new(1 << 20);
+        let buffer = || Bounded::new(1000, budget.hold());
+        let (bytes, held) = super::to_protobuf(json, buffer()).unwrap();
+        assert!(budget.used() >= bytes.len());
+        let mut other = budget.hold();
+        other.resize((1 << 20) - budget.used()).unwrap();
+        let failure = super::to_protobuf(json, buffer()).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Busy);
+        drop((held, other));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_repeating_it() {
+        for (json, expected) in [
+            (
+                r#""secret""#,
+                "invalid type: string, expected an object for request",
+            ),
+            (
+                r#"{"resourceSpans":"secret"}"#,
+                "invalid type: string, expected a list for resourceSpans",
+            ),
+            (
+                r#"{"resourceSpans":[{"resource":"secret"}]}"#,
+                "invalid type: string, expected an object for resource",
+            ),
+            (
+                r#"{"resourceSpans":[{"resource":{"droppedAttributesCount":"secret"}}]}"#,
+                "expected an unsigned 32-bit integer for droppedAttributesCount",
+            ),
+        ] {
+            let failure = convert(json).unwrap_err();
+            assert!(
+                failure.message().contains(expected),
+                "{}",
+                failure.message()
+            );
+            assert!(!failure.message().contains("secret"));
+        }
+    }
+
+    /// `serde_json` with `arbitrary_precision`, which anybody in a program can switch on for all.
+    #[test]
+    fn a_number_may_come_as_the_only_value_of_a_map() {
+        use serde::de::Error;
+        use serde::de::value::{Error as ValueError, MapDeserializer};
+        let read = |key: &'static str, number: &'static str| {
+            let mut output = Output::new(Bounded::new(100, Budget::new(1000).hold()));
+            let field = schema::ANY_VALUE.field("intValue").unwrap();
+            let map = MapDeserializer::<_, ValueError>::new([(key, number)].into_iter());
+            serde::Deserializer::deserialize_any(map, scalar::Scalar::new(field, &mut output))
+                .map(|()| output.into_buffer().into_bytes().0)
+        };
+        let key = "$serde_json::private::Number";
+        assert_eq!(read(key, "150").unwrap(), &[0x18, 0x96, 0x01][..]);
+        assert_eq!(read(key, "1e2").unwrap(), &[0x18, 100][..]);
+        for (key, number) in [("x", "150"), (key, "x"), (key, "1e30")] {
+            let expected = ValueError::custom("expected a 64-bit integer for intValue");
+            assert_eq!(read(key, number).unwrap_err(), expected);
         }
     }
 

@@ -1,15 +1,16 @@
 //! What is neither an object nor a list.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Error, Visitor};
-use towline_otlp::wire::{put_key, put_len, put_varint, wire_type};
+use serde::de::{Error, MapAccess, Visitor};
+use towline_otlp::wire::{put_key, put_len, put_varint, varint_len, wire_type};
 
 use super::schema::{Field, Form};
-use super::transcode::Output;
+use super::transcode::{Output, key_len};
 
 /// Writes a value that is a string, a number or a truth value.
 pub(super) struct Scalar<'a> {
@@ -71,7 +72,8 @@ impl<'a> Scalar<'a> {
         if value == 0 && !self.field.explicit {
             return Ok(());
         }
-        self.output.write(|out| {
+        let len = key_len(self.field.number) + varint_len(value);
+        self.output.write(len, |out| {
             put_key(out, self.field.number, wire_type::VARINT);
             put_varint(out, value);
         })
@@ -81,7 +83,8 @@ impl<'a> Scalar<'a> {
         if is_default && !self.field.explicit {
             return Ok(());
         }
-        self.output.write(|out| {
+        let len = key_len(self.field.number) + bytes.len();
+        self.output.write(len, |out| {
             put_key(out, self.field.number, wire_type);
             out.extend_from_slice(bytes);
         })
@@ -93,7 +96,8 @@ impl<'a> Scalar<'a> {
         if bytes.is_empty() && !explicit {
             return Ok(());
         }
-        self.output.write(|out| {
+        let len = key_len(self.field.number) + varint_len(bytes.len() as u64);
+        self.output.write(len.saturating_add(bytes.len()), |out| {
             put_len(out, self.field.number, bytes.len());
             out.extend_from_slice(bytes);
         })
@@ -105,7 +109,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-impl Visitor<'_> for Scalar<'_> {
+impl<'de> Visitor<'de> for Scalar<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,6 +168,16 @@ impl Visitor<'_> for Scalar<'_> {
             }
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// A number, where `arbitrary_precision` is on: see [`NUMBER_KEY`].
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let number = match map.next_key::<Cow<'de, str>>()? {
+            Some(key) if key == NUMBER_KEY => map.next_value::<Cow<'de, str>>()?,
+            _ => return Err(self.unexpected()),
+        };
+        let number = Number::parse(&number).ok_or_else(|| self.unexpected())?;
+        self.number(number)
     }
 }
 
@@ -259,5 +273,9 @@ const LENIENT: GeneralPurposeConfig =
 
 const STANDARD_ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL_SAFE_ENGINE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
+
+/// Where anybody in the program has switched serde_json's `arbitrary_precision` on, a number comes as
+/// an object with this key alone, and the number as text.
+pub(super) const NUMBER_KEY: &str = "$serde_json::private::Number";
 
 const MAX_NUMBER_BYTES: usize = 64;

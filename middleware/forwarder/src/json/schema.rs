@@ -191,7 +191,7 @@ static KEY_VALUE: Schema = Schema {
     ],
 };
 
-static ANY_VALUE: Schema = Schema {
+pub(super) static ANY_VALUE: Schema = Schema {
     name: "value",
     fields: &[
         one_of("stringValue", 1, Form::Text),

@@ -2,17 +2,22 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error, Expected, IgnoredAny, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
 use towline_otlp::wire::{put_key, put_varint, varint_len, wire_type};
 
-use super::scalar::Scalar;
+use super::scalar::{NUMBER_KEY, Scalar};
 use super::schema::{Field, Form, Schema};
+use crate::failure::Failure;
+use crate::limits::Bounded;
 
 /// What has been written, up to a limit.
 pub(super) struct Output {
-    bytes: Vec<u8>,
-    max_bytes: usize,
-    full: bool,
+    buffer: Bounded,
+    /// Why nothing more could be written: readers of JSON can only say that they failed.
+    refused: Option<Failure>,
 }
 
 /// Writes the fields of a JSON object as those of a message.
@@ -39,27 +44,34 @@ struct Nullable<S>(S);
 // === impl Output ===
 
 impl Output {
-    pub(super) const fn new(max_bytes: usize) -> Self {
+    pub(super) const fn new(buffer: Bounded) -> Self {
         Self {
-            bytes: vec![],
-            max_bytes,
-            full: false,
+            buffer,
+            refused: None,
         }
     }
 
-    /// Whether it was too much.
-    pub(super) const fn is_full(&self) -> bool {
-        self.full
+    /// Why it ended before the JSON did, if it did.
+    pub(super) const fn take_refused(&mut self) -> Option<Failure> {
+        self.refused.take()
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub(super) fn into_buffer(self) -> Bounded {
+        self.buffer
     }
 
-    /// Has `write` append, and stops when it has become too much. It appends one value.
-    pub(super) fn write<E: Error>(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), E> {
-        write(&mut self.bytes);
-        self.check()
+    /// Has `write` append so many bytes, if there is room for them.
+    pub(super) fn write<E: Error>(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), E> {
+        self.buffer.grow(bytes).map_err(|failure| {
+            self.refused = Some(failure);
+            E::custom("there is no room")
+        })?;
+        write(self.buffer.bytes_mut());
+        Ok(())
     }
 
     /// Writes a message of that number: its length is known when it is there.
@@ -68,30 +80,25 @@ impl Output {
         number: u32,
         content: impl FnOnce(&mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
-        put_key(&mut self.bytes, number, wire_type::LEN);
-        let start = self.bytes.len();
-        self.bytes.push(0);
+        self.write(key_len(number) + 1, |out| {
+            put_key(out, number, wire_type::LEN);
+            out.push(0);
+        })?;
+        let start = self.buffer.bytes_mut().len();
         content(self)?;
-        let len = self.bytes.len() - start - 1;
+        let len = self.buffer.bytes_mut().len() - start;
         let len_bytes = varint_len(len as u64);
-        if len_bytes == 1 {
-            if let Some(place) = self.bytes.get_mut(start) {
-                *place = len as u8;
+        self.write(len_bytes - 1, |out| {
+            if len_bytes == 1 {
+                if let Some(place) = out.get_mut(start - 1) {
+                    *place = len as u8;
+                }
+            } else {
+                let mut varint = Vec::with_capacity(len_bytes);
+                put_varint(&mut varint, len as u64);
+                out.splice(start - 1..start, varint);
             }
-        } else {
-            let mut varint = Vec::with_capacity(len_bytes);
-            put_varint(&mut varint, len as u64);
-            self.bytes.splice(start..=start, varint);
-        }
-        self.check()
-    }
-
-    fn check<E: Error>(&mut self) -> Result<(), E> {
-        if self.bytes.len() > self.max_bytes {
-            self.full = true;
-            return Err(E::custom("too large"));
-        }
-        Ok(())
+        })
     }
 }
 
@@ -107,7 +114,8 @@ impl<'de> DeserializeSeed<'de> for Transcode<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        // And not as a map: if it is none, the error would hold all that it is.
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -116,6 +124,10 @@ impl<'de> Visitor<'de> for Transcode<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an object for {}", self.schema.name)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Err(unexpected_text(&self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -152,6 +164,9 @@ impl Visitor<'_> for Key {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        if name == NUMBER_KEY {
+            return Err(E::custom("expected an object, and not a number"));
+        }
         Ok(self.0.field(name))
     }
 }
@@ -193,7 +208,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.field.form {
-            Form::Messages(_) | Form::Texts => deserializer.deserialize_seq(Elements(self)),
+            Form::Messages(_) | Form::Texts => deserializer.deserialize_any(Elements(self)),
             Form::Message(_) => self.element(deserializer),
             _ => deserializer.deserialize_any(Scalar::new(self.field, self.output)),
         }
@@ -223,6 +238,10 @@ impl<'de> Visitor<'de> for Elements<'_> {
         write!(f, "a list for {}", self.0.field.name)
     }
 
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Err(unexpected_text(&self))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let Value { field, output } = self.0;
         loop {
@@ -245,4 +264,15 @@ impl<'de> DeserializeSeed<'de> for Element<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         self.0.element(deserializer)
     }
+}
+
+/// As of any other type, but without the text.
+#[cold]
+fn unexpected_text<E: Error>(expected: &dyn Expected) -> E {
+    E::invalid_type(Unexpected::Other("string"), expected)
+}
+
+/// How many bytes the key of a field takes.
+pub(super) const fn key_len(number: u32) -> usize {
+    varint_len((number << 3) as u64)
 }

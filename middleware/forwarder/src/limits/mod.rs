@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`max_request_bytes`](Limits::max_request_bytes), [`max_spans`](Limits::max_spans) | RESOURCE_EXHAUSTED, 413 | no |
 //! | nesting: 99 messages in each other ([`stamp`](crate::stamp)), 128 levels of JSON | INVALID_ARGUMENT, 400 | no |
-//! | [`max_requests`](Limits::max_requests), [`max_held_bytes`](Limits::max_held_bytes) | UNAVAILABLE, 503, after a second | yes |
+//! | [`max_requests`](Limits::max_requests), [`max_held_bytes`](Limits::max_held_bytes): all of it, or three quarters of it by one identity | UNAVAILABLE, 503, after a second | yes |
 //! | [`spans_per_second`](Limits::spans_per_second) of one identity | RESOURCE_EXHAUSTED with `RetryInfo`, 429 with `Retry-After` | yes |
 //! | [`idle_timeout`](Limits::idle_timeout) of a body, the time for a request | DEADLINE_EXCEEDED, 504 | yes |
 //!
@@ -19,13 +19,17 @@ mod budget;
 mod keyed;
 mod payload;
 mod rate;
+mod senders;
 
 use std::time::Duration;
 
-pub(crate) use self::budget::{Budget, Held};
+#[cfg(test)]
+pub(crate) use self::budget::Budget;
+pub(crate) use self::budget::Held;
 pub(crate) use self::keyed::Keyed;
-pub(crate) use self::payload::{Compression, Payload};
+pub(crate) use self::payload::{Bounded, Compression, Payload};
 pub(crate) use self::rate::Rates;
+pub(crate) use self::senders::{Place, Senders};
 
 /// The limits of a [`Forwarder`](crate::Forwarder). See the [module](self).
 ///
@@ -84,8 +88,11 @@ impl Limits {
     }
 
     /// The most bytes of all requests together, from the first byte that is read until the exporter
-    /// has answered. While one is stamped there are two of it. Default: 256 MiB. A request can pass
-    /// only if there is room for it, so it should not be less than
+    /// has answered. Default: 256 MiB.
+    ///
+    /// One identity gets three quarters of it at most, so that there is always something left for
+    /// others. While a request is made ready there are two of it, the second with its stamps; what is
+    /// larger than that by itself is refused for good. So this should be four times
     /// [`max_request_bytes`](Self::max_request_bytes).
     #[must_use]
     pub const fn max_held_bytes(mut self, bytes: usize) -> Self {
@@ -94,7 +101,7 @@ impl Limits {
     }
 
     /// The most requests that are being read or delivered at a time. Default: 1,000, the length of
-    /// the Collector's queue. 0 refuses all.
+    /// the Collector's queue. 0 refuses all. One identity gets three quarters of them at most.
     #[must_use]
     pub const fn max_requests(mut self, requests: usize) -> Self {
         self.max_requests = requests;
@@ -129,7 +136,8 @@ impl Limits {
     }
 
     /// How long a request may take from its head to its answer, where the client does not say it with
-    /// `grpc-timeout`. Default: 10 s, after which OTLP's exporters give up.
+    /// `grpc-timeout`. Default: 10 s, after which OTLP's exporters give up. It is what is set here,
+    /// whatever [`max_timeout`](Self::max_timeout) is.
     ///
     /// When it is over the exporter is told that nobody waits any more: the client will send the spans
     /// again, and what is retried longer would arrive twice.

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 #[cfg(feature = "zstd")]
-use zstd::stream::raw::{Decoder as RawZstd, Operation};
+use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::Held;
 use crate::failure::{Failure, FailureKind};
@@ -35,17 +35,21 @@ enum Decoder {
 }
 
 /// A buffer that has a limit, and takes its room from the budget of all.
-struct Bounded {
+pub(crate) struct Bounded {
     bytes: Vec<u8>,
     max_bytes: usize,
     held: Held,
+    /// What is held for whoever writes into it.
+    writer_bytes: usize,
     /// Why it refused to grow: writers can only say that they failed.
     refused: Option<Failure>,
 }
 
 #[cfg(feature = "zstd")]
 struct Zstd {
-    raw: RawZstd<'static>,
+    context: DCtx<'static>,
+    /// What it has before it knows how large its window is.
+    context_bytes: usize,
     out: Bounded,
     scratch: Vec<u8>,
     /// A frame has begun and has not ended.
@@ -88,19 +92,15 @@ impl Payload {
         max_bytes: usize,
         held: Held,
     ) -> Result<Self, Failure> {
-        let out = Bounded {
-            bytes: vec![],
-            max_bytes,
-            held,
-            refused: None,
-        };
+        let mut out = Bounded::new(max_bytes, held);
         let decoder = match compression {
             Compression::Identity => Decoder::Identity(out),
-            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(out))),
+            Compression::Gzip => {
+                out.hold_for_writer(GZIP_BYTES)?;
+                Decoder::Gzip(Box::new(MultiGzDecoder::new(out)))
+            }
             #[cfg(feature = "zstd")]
-            Compression::Zstd => Decoder::Zstd(Box::new(Zstd::new(out).map_err(|error| {
-                Failure::new(FailureKind::Internal, format!("no zstd: {error}"))
-            })?)),
+            Compression::Zstd => Decoder::Zstd(Box::new(Zstd::new(out)?)),
         };
         Ok(Self {
             decoder,
@@ -133,13 +133,14 @@ impl Payload {
             Decoder::Zstd(decoder) => decoder.finish(),
         };
         finished.map_err(|error| self.failure(&error))?;
-        let out = match self.decoder {
+        let mut out = match self.decoder {
             Decoder::Identity(out) => out,
             Decoder::Gzip(decoder) => decoder.finish().map_err(|error| unreadable(&error))?,
             #[cfg(feature = "zstd")]
             Decoder::Zstd(decoder) => decoder.out,
         };
-        Ok((Bytes::from(out.bytes), out.held))
+        out.hold_for_writer(0)?;
+        Ok(out.into_bytes())
     }
 
     /// How much there is by now, decompressed.
@@ -152,9 +153,15 @@ impl Payload {
         }
     }
 
-    /// Whether a small piece can become a large one.
-    pub(crate) const fn is_compressed(&self) -> bool {
-        !matches!(self.decoder, Decoder::Identity(_))
+    /// The most bytes that should be pushed at a time: what they become takes some milliseconds at
+    /// most.
+    pub(crate) const fn piece_bytes(&self) -> usize {
+        match &self.decoder {
+            Decoder::Identity(_) => usize::MAX,
+            Decoder::Gzip(_) => GZIP_PIECE_BYTES,
+            #[cfg(feature = "zstd")]
+            Decoder::Zstd(_) => ZSTD_PIECE_BYTES,
+        }
     }
 
     fn failure(&mut self, error: &io::Error) -> Failure {
@@ -178,8 +185,37 @@ fn unreadable(error: &io::Error) -> Failure {
 // === impl Bounded ===
 
 impl Bounded {
+    pub(crate) const fn new(max_bytes: usize, held: Held) -> Self {
+        Self {
+            bytes: vec![],
+            max_bytes,
+            held,
+            writer_bytes: 0,
+            refused: None,
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> (Bytes, Held) {
+        (Bytes::from(self.bytes), self.held)
+    }
+
+    /// What has been written. There is room for as much as [`grow`](Self::grow) was asked for.
+    pub(crate) const fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Takes room for something else than the buffer.
+    fn hold_for_writer(&mut self, bytes: usize) -> Result<(), Failure> {
+        if bytes != self.writer_bytes {
+            let all = self.bytes.capacity().saturating_add(bytes);
+            self.held.resize(all)?;
+            self.writer_bytes = bytes;
+        }
+        Ok(())
+    }
+
     /// Makes room for `more` bytes, or says why there is none.
-    fn grow(&mut self, more: usize) -> Result<(), Failure> {
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), Failure> {
         let (len, capacity) = (self.bytes.len(), self.bytes.capacity());
         let needed = len
             .checked_add(more)
@@ -191,19 +227,23 @@ impl Bounded {
                 .saturating_mul(2)
                 .clamp(MIN_CAPACITY.min(self.max_bytes), self.max_bytes)
                 .max(needed);
-            self.held.resize(capacity)?;
+            let all = capacity.saturating_add(self.writer_bytes);
+            self.held.resize(all)?;
             self.bytes.reserve_exact(capacity - len);
         }
         Ok(())
+    }
+
+    fn refuse(&mut self, failure: Failure) -> io::Result<()> {
+        self.refused = Some(failure);
+        Err(io::ErrorKind::StorageFull.into())
     }
 }
 
 impl Write for Bounded {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        if let Err(failure) = self.grow(piece.len()) {
-            self.refused = Some(failure);
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.grow(piece.len())
+            .or_else(|failure| self.refuse(failure))?;
         self.bytes.extend_from_slice(piece);
         Ok(piece.len())
     }
@@ -217,35 +257,60 @@ impl Write for Bounded {
 
 #[cfg(feature = "zstd")]
 impl Zstd {
-    fn new(out: Bounded) -> io::Result<Self> {
-        let mut raw = RawZstd::new()?;
-        raw.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(MAX_WINDOW_LOG))?;
+    fn new(mut out: Bounded) -> Result<Self, Failure> {
+        let no_zstd = || Failure::new(FailureKind::Internal, "there is no zstd");
+        let mut context = DCtx::try_create().ok_or_else(no_zstd)?;
+        context
+            .set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG))
+            .map_err(|_| no_zstd())?;
+        let context_bytes = context.sizeof() + SCRATCH_BYTES;
+        out.hold_for_writer(context_bytes)?;
         Ok(Self {
-            raw,
+            context,
+            context_bytes,
             out,
             scratch: vec![0; SCRATCH_BYTES],
             open: false,
         })
     }
 
-    fn push(&mut self, mut piece: &[u8]) -> io::Result<()> {
+    fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut piece = InBuffer::around(piece);
         loop {
-            let status = self.raw.run_on_buffers(piece, &mut self.scratch)?;
-            piece = piece.get(status.bytes_read..).unwrap_or_default();
-            let written = self.scratch.get(..status.bytes_written);
-            self.out.write_all(written.unwrap_or_default())?;
+            let before = piece.pos();
+            let mut scratch = OutBuffer::around(self.scratch.as_mut_slice());
+            let missing = self
+                .context
+                .decompress_stream(&mut scratch, &mut piece)
+                .map_err(|code| io::Error::other(zstd_safe::get_error_name(code)))?;
+            let written = scratch.pos();
+            let has_read = piece.pos() > before;
+            let is_empty = piece.pos() == piece.src.len();
+            self.out
+                .write_all(self.scratch.get(..written).unwrap_or_default())?;
+            self.hold_window()?;
             // A frame that is not complete may still have output when all input is gone; a full
             // scratch says that there may be more.
-            let full = status.bytes_written == self.scratch.len();
-            if status.bytes_read > 0 || status.bytes_written > 0 {
-                self.open = status.remaining > 0;
-            } else if !piece.is_empty() {
+            let is_full = written == self.scratch.len();
+            if has_read || written > 0 {
+                self.open = missing > 0;
+            } else if !is_empty {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if piece.is_empty() && !(full && self.open) {
+            if is_empty && !(is_full && self.open) {
                 return Ok(());
             }
         }
+    }
+
+    /// Each frame says how large its window is: the decoder makes it at once, and it takes memory as
+    /// it is filled with what comes out.
+    fn hold_window(&mut self) -> io::Result<()> {
+        let filled = self.context_bytes + BLOCK_BYTES + self.out.bytes.len();
+        let made = self.context.sizeof() + SCRATCH_BYTES;
+        self.out
+            .hold_for_writer(made.min(filled))
+            .or_else(|failure| self.out.refuse(failure))
     }
 
     fn finish(&self) -> io::Result<()> {
@@ -259,11 +324,25 @@ impl Zstd {
 /// The first allocation, which most requests fit into.
 const MIN_CAPACITY: usize = 8 << 10;
 
+/// What a decoder of gzip has: a window of 32 KiB, its tables, and a buffer as large again.
+const GZIP_BYTES: usize = 96 << 10;
+
+/// Deflate makes a thousand bytes of one at most, and so this some 4 MiB.
+const GZIP_PIECE_BYTES: usize = 4 << 10;
+
+/// Zstd makes a block of 128 KiB of four bytes, and so this some 4 MiB.
+#[cfg(feature = "zstd")]
+const ZSTD_PIECE_BYTES: usize = 128;
+
 /// A frame says itself how much memory its decoder needs: 8 MiB is what [RFC 8878, section
 /// 3.1.1.1.2](https://www.rfc-editor.org/rfc/rfc8878.html#section-3.1.1.1.2) recommends to support,
 /// and what browsers do.
 #[cfg(feature = "zstd")]
 const MAX_WINDOW_LOG: u32 = 23;
+
+/// The longest block, before and after decompression.
+#[cfg(feature = "zstd")]
+const BLOCK_BYTES: usize = 128 << 10;
 
 #[cfg(feature = "zstd")]
 const SCRATCH_BYTES: usize = 32 << 10;
@@ -355,14 +434,103 @@ mod tests {
 
     #[test]
     fn a_budget_that_is_used_up_says_so() {
-        let budget = Budget::new(100_000);
+        let budget = Budget::new(10 << 20);
         let mut other = budget.hold();
-        other.resize(60_000).unwrap();
+        other.resize(6 << 20).unwrap();
         for (compression, compress) in compressions() {
-            let sent = compress(&[7; 50_000]);
-            let failure = read(compression, 1 << 20, &budget, [&sent]).unwrap_err();
+            let sent = compress(&[7; 5 << 20]);
+            let failure = read(compression, 10 << 20, &budget, [&sent]).unwrap_err();
             assert_eq!(failure.kind(), FailureKind::Busy, "{compression:?}");
-            assert_eq!(budget.used(), 60_000);
+            assert_eq!(budget.used(), 6 << 20);
+        }
+    }
+
+    #[test]
+    fn what_a_decoder_takes_is_held_as_long_as_there_is_one() {
+        for (compression, compress) in compressions() {
+            let budget = Budget::new(10 << 20);
+            let mut payload = Payload::new(compression, 1 << 20, budget.hold()).unwrap();
+            let before = budget.used();
+            assert_eq!(before > 0, compression != Compression::Identity);
+            for piece in compress(&[7; 100_000]).chunks(100) {
+                payload.push(piece).unwrap();
+                assert!(budget.used() >= before + payload.len_bytes());
+            }
+            let (bytes, held) = payload.finish().unwrap();
+            assert_eq!(bytes.len(), 100_000);
+            assert!(
+                (100_000..200_000).contains(&budget.used()),
+                "{compression:?}"
+            );
+            drop(held);
+            // One that there is no room for is not made.
+            let budget = Budget::new(before.saturating_sub(1));
+            let made = Payload::new(compression, 1 << 20, budget.hold());
+            assert_eq!(made.is_err(), compression != Compression::Identity);
+            assert_eq!(budget.used(), 0);
+        }
+    }
+
+    #[test]
+    fn what_a_decoder_of_gzip_takes_is_no_more_than_what_is_held() {
+        let sent = gzip(
+            &(0..100_000u32)
+                .flat_map(u32::to_le_bytes)
+                .collect::<Vec<u8>>(),
+        );
+        let info = allocation_counter::measure(|| {
+            let mut decoder = MultiGzDecoder::new(io::sink());
+            decoder.write_all(&sent).unwrap();
+            decoder.try_finish().unwrap();
+        });
+        let held = GZIP_BYTES as u64;
+        assert!((held / 3..=held).contains(&info.bytes_max), "{info:?}");
+    }
+
+    /// The decoder keeps what came out last, as much as the frame says.
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn a_window_is_held_as_it_is_filled() {
+        let mut encoder = zstd::stream::write::Encoder::new(vec![], 1).unwrap();
+        encoder.window_log(23).unwrap();
+        let block = vec![7; 1 << 20];
+        for _ in 0..16 {
+            encoder.write_all(&block).unwrap();
+        }
+        let sent = encoder.finish().unwrap();
+        let budget = Budget::new(usize::MAX);
+        let mut payload = Payload::new(Compression::Zstd, 64 << 20, budget.hold()).unwrap();
+        let mut pieces = sent.chunks(ZSTD_PIECE_BYTES);
+        payload.push(pieces.next().unwrap()).unwrap();
+        let first = budget.used();
+        for piece in pieces {
+            payload.push(piece).unwrap();
+            let window = payload.len_bytes().min(8 << 20);
+            assert!(budget.used() >= payload.len_bytes() + window);
+        }
+        assert!(first < 8 << 20, "{first}");
+        drop(payload);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_piece_is_never_inflated_to_what_takes_long() {
+        for (compression, compress) in compressions() {
+            let budget = Budget::new(usize::MAX);
+            let sent = compress(&vec![0; 40 << 20]);
+            let mut payload = Payload::new(compression, 40 << 20, budget.hold()).unwrap();
+            if compression == Compression::Identity {
+                assert_eq!(payload.piece_bytes(), usize::MAX);
+                continue;
+            }
+            let mut before = 0;
+            for piece in sent.chunks(payload.piece_bytes()) {
+                payload.push(piece).unwrap();
+                let more = payload.len_bytes() - before;
+                assert!(more <= 5 << 20, "{compression:?} {more}");
+                before += more;
+            }
+            assert_eq!(payload.finish().unwrap().0.len(), 40 << 20);
         }
     }
 

@@ -59,9 +59,12 @@ impl Rates {
         if missing <= 0.0 && self.burst > 0.0 {
             return Ok(());
         }
-        let wait = Duration::try_from_secs_f64((missing / self.rate).max(MIN_WAIT_SECONDS))
-            .unwrap_or(MAX_WAIT)
-            .min(MAX_WAIT);
+        let wait = match self.burst > 0.0 {
+            true => Duration::try_from_secs_f64((missing / self.rate).max(MIN_WAIT_SECONDS)),
+            // Not even one will ever be there.
+            false => Ok(Duration::MAX),
+        };
+        let wait = wait.unwrap_or(Duration::MAX);
         let message = "more spans than this sender may send";
         Err(Failure::new(FailureKind::RateLimited, message).with_retry_after(wait))
     }
@@ -89,9 +92,6 @@ impl Rates {
 
 /// How many identities are told apart. Some 100 bytes each.
 const MAX_IDENTITIES: usize = 10_000;
-
-/// What nobody needs to wait out longer before asking again.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 const MIN_WAIT_SECONDS: f64 = 0.001;
 
@@ -121,6 +121,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_pause_gives_no_more_than_a_burst() {
+        let rates = Rates::new(10, 20);
+        rates.take("a", 20).unwrap();
+        advance(Duration::from_secs(1000)).await;
+        rates.take("a", 20).unwrap();
+        assert!(rates.take("a", 1).is_err());
+        // What has come back once does not come back again.
+        advance(Duration::from_millis(500)).await;
+        rates.take("a", 3).unwrap();
+        rates.take("a", 2).unwrap();
+        assert!(rates.take("a", 1).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn more_than_a_burst_is_paid_back() {
         let rates = Rates::new(10, 20);
         rates.take("a", 1).unwrap();
@@ -137,13 +151,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_never_allowed_waits_long_and_not_for_ever() {
+        let long = Some(Duration::from_secs(3600));
         for rates in [Rates::new(0, 0), Rates::new(5, 0)] {
-            assert!(rates.check("a").unwrap_err().retry_after().unwrap() <= MAX_WAIT);
-            assert!(rates.take("a", 1).is_err());
+            assert_eq!(rates.check("a").unwrap_err().retry_after(), long);
+            assert_eq!(rates.take("a", 1).unwrap_err().retry_after(), long);
         }
         let rates = Rates::new(0, 1);
         rates.take("a", 1).unwrap();
         advance(Duration::from_secs(1 << 20)).await;
-        assert_eq!(rates.check("a").unwrap_err().retry_after(), Some(MAX_WAIT));
+        assert_eq!(rates.check("a").unwrap_err().retry_after(), long);
     }
 }

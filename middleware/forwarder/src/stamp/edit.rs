@@ -155,6 +155,11 @@ impl<'a> Edits<'a> {
         request.len() + self.put - self.cut
     }
 
+    /// What the edits themselves take.
+    pub(super) const fn noted_bytes(&self) -> usize {
+        self.list.capacity() * size_of::<Edit>()
+    }
+
     /// Whether nothing changes.
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -190,6 +190,14 @@ impl Stamp {
         self
     }
 
+    /// The most bytes that a request of `request_bytes` can become, if it is one that has a resource
+    /// or a span in every two of them.
+    pub(crate) fn most_bytes(&self, request_bytes: usize) -> usize {
+        let stamp_bytes = self.attribute.len() + HEAD_BYTES;
+        let stamps = (request_bytes / 2).saturating_mul(stamp_bytes);
+        request_bytes.saturating_add(stamps).min(self.max_bytes)
+    }
+
     /// Stamps an encoded `ExportTraceServiceRequest` and counts its spans.
     ///
     /// The same stamp once more changes nothing. A request without spans and resources is given back
@@ -200,17 +208,32 @@ impl Stamp {
     /// [`StampError`] if not every decoder reads the request in the same way, or if it has more spans
     /// or bytes than are allowed.
     pub fn apply(&self, request: &Bytes) -> Result<Batch, StampError> {
+        self.apply_within(request, |_| Ok(()))
+    }
+
+    /// As [`apply`](Self::apply), and asks `room` for the bytes that it takes besides the request,
+    /// before there is another copy of it.
+    pub(crate) fn apply_within<E: From<StampError>>(
+        &self,
+        request: &Bytes,
+        room: impl FnOnce(usize) -> Result<(), E>,
+    ) -> Result<Batch, E> {
         let too_large = || StampError::too_large(self.max_bytes);
         if request.len() > self.max_bytes {
-            return Err(too_large());
+            return Err(too_large().into());
         }
         let walk = Walk::over(self, request)?;
         let edits = walk.edits();
         let stamped = if edits.is_empty() {
             request.clone()
         } else if edits.edited_len(request) > self.max_bytes {
-            return Err(too_large());
+            return Err(too_large().into());
         } else {
+            room(
+                edits
+                    .edited_len(request)
+                    .saturating_add(edits.noted_bytes()),
+            )?;
             // Edits that do not fit the request they were made for would be a mistake of ours.
             // Nothing may get past the stamp by it.
             Bytes::from(edits.apply(request).ok_or_else(too_large)?)
@@ -218,6 +241,9 @@ impl Stamp {
         Ok(Batch::from_encoded(stamped, walk.spans()))
     }
 }
+
+/// Keys and lengths around an attribute, and what those before them grow by, at most.
+const HEAD_BYTES: usize = 16;
 
 /// An encoded `KeyValue`, with its length before it.
 fn attribute(key: &str, identity: &Identity) -> Vec<u8> {
@@ -232,4 +258,32 @@ fn attribute(key: &str, identity: &Identity) -> Vec<u8> {
     put_len(&mut out, STRING_VALUE, value.len());
     out.extend_from_slice(value.as_bytes());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_asked_for_before_there_is_a_second_copy() {
+        let alice = Identity::new("alice").unwrap();
+        let request = Bytes::from([0x0a, 0].repeat(1000));
+        let stamp = Stamp::new(&alice);
+        let stamped = stamp.apply(&request).unwrap();
+        let mut asked = 0;
+        let room = |more| {
+            asked = more;
+            Ok::<(), StampError>(())
+        };
+        assert_eq!(stamp.apply_within(&request, room).unwrap(), stamped);
+        assert!(asked > stamped.len_bytes(), "{asked}");
+        assert!(stamp.most_bytes(request.len()) >= stamped.len_bytes());
+
+        let none = |_| Err(StampError::too_large(7));
+        let refused = stamp.apply_within(&request, none).unwrap_err();
+        assert_eq!(refused, StampError::too_large(7));
+        // What does not change takes none.
+        let empty = Bytes::from_static(&[0x10, 1]);
+        assert_eq!(stamp.apply_within(&empty, none).unwrap().spans(), 0);
+    }
 }

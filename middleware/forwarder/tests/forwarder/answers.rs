@@ -158,7 +158,11 @@ async fn nothing_is_acknowledged_before_the_backend_has_answered() {
     let call = tokio::spawn(async move { client.export(tonic_request(request(1..=4))).await });
     let stats = server.until(|stats| stats.spans.in_flight == 4).await;
     assert_eq!(stats.requests.acknowledged, 0);
-    assert!(server.forwarder.held_bytes() > 0);
+    // What is on its way, and nothing of how it came to be.
+    let alice = towline_forwarder::Identity::new("alice").unwrap();
+    let content = Bytes::from(request(1..=4).encode_to_vec());
+    let batch = towline_forwarder::Stamp::new(&alice).apply(&content);
+    assert_eq!(server.forwarder.held_bytes(), batch.unwrap().len_bytes());
     assert!(!call.is_finished());
     assert!(backend.accepted().is_empty());
     gate.open();
@@ -195,6 +199,81 @@ async fn without_a_deadline_of_the_callers_there_is_ours() {
     let body = Full::new(Bytes::from(request([1]).encode_to_vec()));
     let sent = server.http("application/x-protobuf").body(body).unwrap();
     assert_eq!(server.send(sent).await.status, 504);
+    server.assert_settled();
+}
+
+/// What is set is what is meant: the limit for callers is for callers.
+#[tokio::test(start_paused = true)]
+async fn our_own_time_may_be_longer_than_what_callers_can_ask_for() {
+    use tower::ServiceExt;
+    let reply = Reply::delayed(Duration::from_secs(100), Reply::ok());
+    let limits = Limits::new().timeout(Duration::from_secs(200));
+    let backend = MemoryTransport::always(reply);
+    let forwarder = builder().exporter(backend).limits(limits).build();
+    let sent = |timeout: Option<&'static str>| {
+        let mut call = http::Request::post(crate::support::EXPORT)
+            .header("authorization", "Bearer of-alice")
+            .header("content-type", "application/grpc");
+        if let Some(timeout) = timeout {
+            call = call.header("grpc-timeout", timeout);
+        }
+        let body = Full::new(frame(0, &request([1]).encode_to_vec()));
+        forwarder.grpc().oneshot(call.body(body).unwrap())
+    };
+    let head = sent(None).await.unwrap();
+    assert_eq!(head.headers().get("grpc-status"), None);
+    let head = sent(Some("150S")).await.unwrap();
+    assert_eq!(head.headers()["grpc-status"], "4");
+}
+
+/// Far beyond what a clock can have.
+#[tokio::test]
+async fn limits_without_end_are_no_limits() {
+    let limits = Limits::new()
+        .timeout(Duration::MAX)
+        .max_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .max_request_bytes(usize::MAX)
+        .max_held_bytes(usize::MAX)
+        .max_requests(usize::MAX)
+        .max_spans(usize::MAX)
+        .spans_per_second(u32::MAX, u32::MAX);
+    let server = Server::start(builder().limits(limits)).await;
+    server.assert_alive().await;
+    let sent = server.grpc().header("grpc-timeout", "99999999H");
+    let body = Full::new(frame(0, &request([1]).encode_to_vec()));
+    let answer = server.send_h2(sent.body(body).unwrap()).await;
+    assert_eq!(answer.code(), 0);
+    server.assert_settled();
+}
+
+#[tokio::test]
+async fn nonsense_of_the_backends_is_not_passed_on() {
+    for (delay, told) in [
+        (Duration::MAX, "3600"),
+        (Duration::from_secs(u64::MAX), "3600"),
+        (Duration::from_nanos(1), "1"),
+    ] {
+        let reply = Reply::refused(PeerStatus::Grpc(14)).retry_after(delay);
+        let server = Server::start(builder().exporter(MemoryTransport::always(reply))).await;
+        let body = Full::new(Bytes::from(request([1]).encode_to_vec()));
+        let sent = server.http("application/x-protobuf").body(body).unwrap();
+        let answer = server.send(sent).await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some(told))
+        );
+    }
+    // More spans than there were.
+    let refusing = MemoryTransport::always(Reply::partial(7, "x"));
+    let server = Server::start(builder().exporter(refusing)).await;
+    let body = Full::new(Bytes::from(request(1..=2).encode_to_vec()));
+    let sent = server.http("application/x-protobuf").body(body).unwrap();
+    assert_eq!(
+        &server.send(sent).await.body[..],
+        b"\x0a\x05\x08\x02\x12\x01x"
+    );
+    assert_eq!(server.stats().spans.rejected, 2);
     server.assert_settled();
 }
 

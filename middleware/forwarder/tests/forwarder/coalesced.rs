@@ -46,12 +46,14 @@ async fn what_comes_together_goes_together() {
     let coalesce = CoalesceLayer::new().layer(backend.clone());
     let answers = send(&coalesce, &[batch([1]), batch([2, 3]), batch([4])]).await;
     for answer in answers {
-        assert_eq!(answer.unwrap(), Receipt::partial(0, "a warning"));
+        // Whose spans the warning is about is not known.
+        assert_eq!(answer.unwrap(), Receipt::accepted());
     }
     assert_eq!(sizes(&backend), [4]);
     assert_eq!(backend.accepted().len(), 4);
     // And the next ones by themselves.
-    send(&coalesce, &[batch([5])]).await.remove(0).unwrap();
+    let answer = send(&coalesce, &[batch([5])]).await.remove(0);
+    assert_eq!(answer.unwrap(), Receipt::partial(0, "a warning"));
     assert_eq!(sizes(&backend), [4, 1]);
 }
 
@@ -174,15 +176,53 @@ async fn when_some_are_refused_each_is_asked_about_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn when_all_are_refused_each_knows_how_many_were_its_own() {
-    let backend = MemoryTransport::always(Reply::partial(3, "old"));
+    let backend = MemoryTransport::always(Reply::partial(3, "span 3 of bob's is old"));
     let coalesce = CoalesceLayer::new().layer(backend.clone());
     let answers = send(&coalesce, &[batch([1, 2]), batch([3])]).await;
-    let answers: Vec<Receipt> = answers.into_iter().map(Result::unwrap).collect();
-    assert_eq!(
-        answers,
-        [Receipt::partial(2, "old"), Receipt::partial(1, "old")]
-    );
+    for (answer, rejected) in answers.into_iter().zip([2, 1]) {
+        let receipt = answer.unwrap();
+        assert_eq!(receipt.rejected_spans(), rejected);
+        assert!(!receipt.message().unwrap().contains("bob"));
+    }
     assert_eq!(backend.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_the_largest_size_does_not_wait() {
+    let backend = MemoryTransport::accepting();
+    let len = batch([1]).len_bytes();
+    let coalesce = CoalesceLayer::new().max_bytes(len).layer(backend.clone());
+    let start = tokio::time::Instant::now();
+    send(&coalesce, &[batch([1])]).await.remove(0).unwrap();
+    assert_eq!(tokio::time::Instant::now(), start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_that_was_sent_early_does_not_cut_the_next_one_short() {
+    let backend = MemoryTransport::accepting();
+    let (delay, len) = (Duration::from_millis(30), batch([1]).len_bytes());
+    let layer = CoalesceLayer::new().max_delay(delay).max_bytes(3 * len);
+    let mut coalesce = layer.layer(backend.clone());
+    let first = coalesce.call(batch([1, 2]));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Too much together: the first goes, and another collection begins.
+    let second = coalesce.call(batch([3, 4]));
+    first.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let third = coalesce.call(batch([5]));
+    second.await.unwrap();
+    third.await.unwrap();
+    assert_eq!(sizes(&backend), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_to_come_back_is_told_to_all() {
+    let later = Duration::from_secs(7);
+    let reply = Reply::refused(PeerStatus::Grpc(14)).retry_after(later);
+    let coalesce = CoalesceLayer::new().layer(MemoryTransport::always(reply));
+    for answer in send(&coalesce, &[batch([1]), batch([2])]).await {
+        assert_eq!(answer.unwrap_err().retry_after(), Some(later));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,4 +271,31 @@ async fn a_backend_that_panics_is_an_error_for_all() {
     // Not for good.
     let answer = coalesce.oneshot(batch([3])).await;
     assert_eq!(answer.unwrap_err().kind(), ExportErrorKind::Other);
+}
+
+/// How many of all were delivered says nothing about whose they were.
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_of_all_is_not_told_to_each() {
+    let backend = MemoryTransport::new(|attempt| {
+        let first = attempt.request().resource_spans[0].scope_spans[0].spans[0].span_id[7];
+        match (attempt.batch().spans(), first) {
+            (1, 1) => Reply::ok(),
+            (1, _) => Reply::refused(PeerStatus::Http(401)),
+            _ => Reply::error(ExportError::new(ExportErrorKind::TooLarge, "split it")),
+        }
+    });
+    let inner = towline_otlp::policy::SplitLayer::new().layer(backend.clone());
+    let merged = batch([1, 2, 3]);
+    let whole = inner.clone().oneshot(merged).await.unwrap_err();
+    assert_eq!(whole.delivered_spans(), 1);
+    let mut coalesce = CoalesceLayer::new().layer(inner);
+    let calls = [coalesce.call(batch([1])), coalesce.call(batch([2, 3]))];
+    for call in calls {
+        let error = call.await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ExportErrorKind::Refused(PeerStatus::Http(401))
+        );
+        assert_eq!(error.delivered_spans(), 0);
+    }
 }

@@ -157,3 +157,18 @@ async fn the_exporter_of_this_family_knows_what_is_too_large() {
         server.assert_settled();
     }
 }
+
+#[tokio::test]
+async fn the_name_is_written_where_and_as_the_builder_says() {
+    use towline_forwarder::Place;
+    let backend = MemoryTransport::accepting();
+    let builder = builder().exporter(backend.clone());
+    let server = Server::start(builder.key("enduser.id").place(Place::Spans)).await;
+    let mut client = server.tonic().await;
+    client.export(tonic_request(request([1]))).await.unwrap();
+    let received = backend.attempts()[0].request();
+    assert_eq!(received.resource_spans[0].resource, None);
+    let span = &received.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!(span.attributes.len(), 1);
+    assert_eq!(span.attributes[0].key, "enduser.id");
+}

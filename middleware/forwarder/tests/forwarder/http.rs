@@ -47,6 +47,8 @@ async fn both_encodings_and_every_compression_arrive() {
             sent += 1;
             assert_eq!(answer.status, 200, "{content_type} {encoding:?} {answer:?}");
             assert_eq!(&answer.body[..], expected);
+            let len = expected.len().to_string();
+            assert_eq!(answer.header("content-length"), Some(&len[..]));
             let own = content_type.split(';').next().unwrap().to_lowercase();
             assert_eq!(answer.header("content-type"), Some(&own[..]));
             // Stamped alike, whatever it came in.

@@ -144,7 +144,7 @@ async fn all_requests_together_have_a_bounded_amount_of_memory() {
     let gate = Gate::new();
     let backend = MemoryTransport::always(Reply::gated(&gate, Reply::ok()));
     let content = request(1..=1000).encode_to_vec();
-    let limits = Limits::new().max_held_bytes(content.len() * 5);
+    let limits = Limits::new().max_held_bytes(content.len() * 10);
     let server = Server::start(builder().exporter(backend).limits(limits)).await;
     let client = server.tonic().await;
     let call = || {
@@ -164,7 +164,7 @@ async fn all_requests_together_have_a_bounded_amount_of_memory() {
                     || stats.requests.refused.busy > before.requests.refused.busy
             })
             .await;
-        assert!(server.forwarder.held_bytes() <= content.len() * 5);
+        assert!(server.forwarder.held_bytes() <= content.len() * 10);
         match after.requests.refused.busy > before.requests.refused.busy {
             true => refused += 1,
             false => held.push(call),

@@ -92,3 +92,47 @@ fn small_json_does_not_become_large() {
     // The stamp itself is some 40 bytes for each span, and 3 bytes were one.
     assert!(peak < 40 * len as u64, "{peak} of {len}");
 }
+
+/// Two bytes become more than a thousand.
+fn amplified(resources: usize) -> http::Request<Full<Bytes>> {
+    let long = towline_forwarder::Identity::new("x".repeat(1000)).unwrap();
+    http::Request::post("/v1/traces")
+        .header("content-type", "application/x-protobuf")
+        .extension(long)
+        .body(Full::new(Bytes::from([0x0a, 0].repeat(resources))))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_a_request_becomes_with_its_stamps_is_held_before_it_is_made() {
+    use towline_forwarder::Forwarder;
+    let limits = Limits::new().max_request_bytes(16 << 20);
+    for (held, status) in [(64 << 20, 200), (16 << 20, 413)] {
+        let limits = limits.clone().max_held_bytes(held);
+        let forwarder = Forwarder::builder().limits(limits).build();
+        // Some 20 MiB.
+        let response = forwarder.http().oneshot(amplified(20_000)).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(forwarder.held_bytes(), 0);
+    }
+}
+
+/// On another thread, whose allocations are not counted here.
+#[test]
+fn what_takes_long_is_not_done_where_others_wait() {
+    use towline_forwarder::Forwarder;
+    let forwarder = Forwarder::builder().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (resources, is_here) in [(1_000, true), (40_000, false)] {
+        let request = amplified(resources);
+        let info = measure(|| {
+            let response = runtime.block_on(forwarder.http().oneshot(request));
+            assert_eq!(response.unwrap().status(), 200);
+        });
+        let made = resources as u64 * 1000;
+        assert_eq!(info.bytes_max > made, is_here, "{info:?}");
+    }
+}

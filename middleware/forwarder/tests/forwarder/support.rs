@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{self as client, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -127,14 +127,17 @@ impl Server {
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
+        let response = timeout(LONG, self.request(request)).await.unwrap();
+        answer(response.unwrap()).await
+    }
+
+    /// Sends by HTTP/1, and does not insist on an answer.
+    pub(crate) fn request<B>(&self, request: Request<B>) -> client::ResponseFuture
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        answer(
-            timeout(LONG, client.request(request))
-                .await
-                .unwrap()
-                .unwrap(),
-        )
-        .await
+        client.request(request)
     }
 
     /// Sends by HTTP/2.
