@@ -21,6 +21,7 @@
 //! | 3 | it was asked to stop, and not everything could be finished in time, or it was asked twice |
 
 mod interrupts;
+mod linger;
 mod prepare;
 mod problems;
 mod report;

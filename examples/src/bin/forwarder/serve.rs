@@ -28,6 +28,7 @@ use tower::ServiceExt;
 use towline_http::server::PeerAddr;
 
 use crate::interrupts::Interrupts;
+use crate::linger::Linger;
 use crate::prepare::Prepared;
 use crate::senders::{ConnectedAs, Senders};
 
@@ -211,13 +212,8 @@ impl Door {
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         loop {
-            let accepted = async {
-                // Nobody closes it.
-                let permit = Arc::clone(connections).acquire_owned().await.ok();
-                (self.listener.accept().await, permit)
-            };
-            let (accepted, permit) = tokio::select! {
-                accepted = accepted => accepted,
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
                 // Whether it says something or is gone.
                 _ = stopped.changed() => return tasks,
                 // So that those that have ended are not kept.
@@ -225,6 +221,12 @@ impl Door {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    // It waits here, and those behind it with the system. A place that is held while nobody comes would
+                    // be missing at the other address.
+                    let permit = tokio::select! {
+                        permit = Arc::clone(connections).acquire_owned() => permit,
+                        _ = stopped.changed() => return tasks,
+                    };
                     let connection = self.entrance.clone().serve(stream, peer, open.watcher());
                     tasks.spawn(async move {
                         connection.await;
@@ -297,7 +299,7 @@ impl Entrance {
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = self.app.map_request(move |mut request: Request<Incoming>| {
+        let service = Linger::new(self.app).map_request(move |mut request: Request<Incoming>| {
             begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(PeerAddr(peer));
             if let Some(connected) = &connected {

@@ -140,7 +140,7 @@ DIR/forwarder.yaml:8:9: `forwarder_service.tls.client_ca_files[0]` is \"DIR/miss
 DIR/forwarder.yaml:9:9: `forwarder_service.tls.client_ca_files[1]` is \"DIR/server.key\", which holds no certificate: expected PEM, which begins with -----BEGIN CERTIFICATE-----
 DIR/forwarder.yaml:11:27: `forwarder_service.limits.max_requests` is \"many\": expected a whole number that is not below 0
 DIR/tokens:1: nobody has the token: expected TOKEN NAME [ROLE ...]
-CA certificate DIR/empty.pem holds no certificate: expected PEM, which begins with -----BEGIN CERTIFICATE-----
+DIR/forwarder.yaml:15:14: `ca_certs[0]`: CA certificate DIR/empty.pem holds no certificate: expected PEM, which begins with -----BEGIN CERTIFICATE-----
 ",
     );
 }
@@ -210,7 +210,7 @@ fn spans_must_have_somewhere_to_go() {
         &Config::of(
             "forwarder_service: { authorize: { anonymous: yes } }\ntracing_service: { enabled: yes }\n",
         ),
-        "DIR/forwarder.yaml: `exporter_url` is not given although tracing is enabled: expected a URL such as \
+        "DIR/forwarder.yaml:2:1: `exporter_url` is not given although tracing is enabled: expected a URL such as \
          grpc://collector:4317\n",
     );
     is_bad(

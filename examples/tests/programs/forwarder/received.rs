@@ -1,7 +1,8 @@
 //! What comes in goes out, stamped, or is refused.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use prost::Message;
 use towline::otlp::{ExportErrorKind, PeerStatus};
@@ -97,6 +98,44 @@ async fn whoever_has_no_token_is_refused_and_nothing_goes_on() {
         "{report}"
     );
 }
+
+#[test]
+fn a_refusal_reaches_those_who_are_still_sending() {
+    let collector = Collector::start();
+    let daemon = with_tokens(&collector, "");
+    // The refusal is known by the head. Whoever goes on writes into a connection that must not be reset meanwhile.
+    for chunked in [false, true] {
+        let mut stream = connect(daemon.http());
+        let length = match chunked {
+            true => "transfer-encoding: chunked".to_owned(),
+            false => format!("content-length: {}", 50 * PIECE.len()),
+        };
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
+             connection: close\r\n{length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..50 {
+            if chunked {
+                write!(stream, "{:x}\r\n", PIECE.len()).unwrap();
+            }
+            stream.write_all(&PIECE).unwrap();
+            if chunked {
+                stream.write_all(b"\r\n").unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if chunked {
+            stream.write_all(b"0\r\n\r\n").unwrap();
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    daemon.stop();
+}
+
+const PIECE: [u8; 8 << 10] = [b' '; 8 << 10];
 
 #[tokio::test]
 async fn whoever_has_none_of_the_roles_may_not() {
@@ -301,28 +340,57 @@ async fn a_request_of_a_traced_sender_is_a_span_of_the_forwarder_itself() {
     );
 }
 
-#[tokio::test]
-async fn who_connects_and_says_nothing_is_shown_out() {
+#[test]
+fn who_connects_and_says_nothing_is_shown_out() {
     let collector = Collector::start();
     let daemon = Daemon::start(Config::new(
-        "authorize: { anonymous: yes }\nlimits: { head_timeout: 100ms, max_connections: 1 }",
+        "authorize: { anonymous: yes }\nlimits: { head_timeout: 100ms }",
         &collector.grpc_url(),
     ));
     for url in [daemon.grpc(), daemon.http()] {
-        let address = url.split_once("://").unwrap().1;
-        let mut silent = TcpStream::connect(address).unwrap();
-        silent.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut silent = connect(url);
         let mut answer = vec![];
         // Nothing but its end, which may be a reset.
-        let _ = silent.read_to_end(&mut answer);
-        assert!(answer.is_empty(), "{answer:?}");
+        let end = silent.read_to_end(&mut answer);
+        let is_over = !matches!(&end, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        assert!(is_over && answer.is_empty(), "{end:?} {answer:?}");
     }
-    // Who has something to say waits until then, and is served.
-    let silent = TcpStream::connect(daemon.http().split_once("://").unwrap().1).unwrap();
-    Sender::new(daemon.grpc(), None)
-        .send(&spans([1]))
-        .await
-        .unwrap();
-    drop(silent);
     daemon.stop();
+}
+
+#[test]
+fn connections_over_the_limit_wait_for_others_to_end() {
+    let collector = Collector::start();
+    let daemon = Daemon::start(Config::new(
+        "authorize: { anonymous: yes }\nlimits: { max_connections: 1 }",
+        &collector.grpc_url(),
+    ));
+    // HTTP/2 as it begins; who is served gets the same back.
+    let mut first = connect(daemon.grpc());
+    first
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    first.read_exact(&mut [0; 9]).unwrap();
+
+    let mut second = connect(daemon.http());
+    let request = "POST /v1/traces HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
+                   connection: close\r\ncontent-length: 2\r\n\r\n{}";
+    second.write_all(request.as_bytes()).unwrap();
+    second
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let early = second.read(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::WouldBlock);
+    drop(first);
+    second.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut answer = String::new();
+    second.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    daemon.stop();
+}
+
+fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.split_once("://").unwrap().1).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
 }
