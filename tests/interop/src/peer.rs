@@ -75,6 +75,24 @@ impl Peer {
         String::from_utf8_lossy(&log).into_owned()
     }
 
+    /// The CPU time that it has used, for itself and in the system, to the hundredth of a second.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`, or not the process in it.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        // Fields 14 and 15; the second is the program's name in parentheses, with anything in it.
+        let (_, rest) = stat.rsplit_once(')').expect("a name");
+        let fields = rest.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields
+            .map(|field| field.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)
+    }
+
     fn spawn(name: &'static str, mut command: Command) -> Self {
         let directory = tempfile::tempdir().expect("a directory for a peer");
         let log = File::create(directory.path().join(LOG)).expect("a log for a peer");
@@ -147,6 +165,9 @@ const ATTEMPTS: usize = 3;
 
 /// Generous: nothing here is about time.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// `USER_HZ`, which is this on every platform that the peers are for.
+const TICKS_PER_SECOND: u64 = 100;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

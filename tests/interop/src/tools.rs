@@ -14,6 +14,18 @@ pub fn python_libraries() -> PathBuf {
     find("python/lib")
 }
 
+/// The Python of the client's environment.
+#[must_use]
+pub fn client_python() -> PathBuf {
+    find("client-python/bin/python")
+}
+
+/// The client for Node, beside the packages that it needs.
+#[must_use]
+pub fn client_node() -> PathBuf {
+    find("client-node/client.mjs")
+}
+
 /// A program that was built from `go`.
 #[must_use]
 pub fn go(program: &str) -> PathBuf {

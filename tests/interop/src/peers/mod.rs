@@ -3,3 +3,4 @@
 pub mod collector;
 pub mod rotel;
 pub mod test_agent;
+pub mod towline;

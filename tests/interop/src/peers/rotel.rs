@@ -30,6 +30,31 @@ impl Rotel {
     /// When it cannot be started.
     #[must_use]
     pub fn start(sink: SocketAddr) -> Self {
+        Self::with(sink, |command| {
+            command
+                .args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"])
+                // A resource's spans that it spreads over two batches lose their resource in the first.
+                .args(["--batch-max-size", "1000000"]);
+        })
+    }
+
+    /// Starts one that prints nothing and sends on uncompressed, in batches as by its defaults or
+    /// in none.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_plain(sink: SocketAddr, batching: bool) -> Self {
+        Self::with(sink, |command| {
+            command.args(["--otlp-exporter-compression", "none"]);
+            if !batching {
+                command.arg("--disable-batching");
+            }
+        })
+    }
+
+    fn with(sink: SocketAddr, options: impl Fn(&mut Command)) -> Self {
         let (peer, [grpc, http]) = Peer::start("rotel", |[grpc, http]: [SocketAddr; 2]| {
             let mut command = Command::new(tools::python("rotel-agent"));
             // Python runs inside of it.
@@ -38,14 +63,18 @@ impl Rotel {
                 .args(["start", "--pid-file", "pid", "--log-file", "file"])
                 .args(["--otlp-grpc-endpoint", &grpc.to_string()])
                 .args(["--otlp-http-endpoint", &http.to_string()])
-                .args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"])
-                // A resource's spans that it spreads over two batches lose their resource in the first.
-                .args(["--batch-max-size", "1000000"])
                 .args(["--exporter", "otlp", "--otlp-exporter-protocol", "grpc"])
                 .args(["--otlp-exporter-endpoint", &format!("http://{sink}")]);
+            options(&mut command);
             command
         });
         Self { peer, grpc, http }
+    }
+
+    /// The process.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// The exporter URL for OTLP/gRPC.
