@@ -10,18 +10,20 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use opentelemetry::trace::{SpanKind, TraceState};
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_sdk::trace::{SdkTracer, SpanData};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::service_fn;
 use towline_examples::proxy;
-use towline_http::server::PeerAddr;
+use towline_http::server::{PeerAddr, TraceLayer, TrustedProxies};
 use towline_http::{SampledFlag, Trust};
 use towline_integration::{Hop, Server, assert_nested, full, within};
 use towline_sampler::{Limit, Limiter};
 use towline_test_support::{Caller, assert_child_of, assert_root};
+
+type ServerLayer = TraceLayer<SdkTracer>;
 
 /// The proxy of the examples, which copies headers, before a server that tells what it gets.
 struct Edge {
@@ -37,6 +39,15 @@ struct Edge {
 impl Edge {
     /// Peers that are known are trusted, others so.
     async fn start(hop: Hop, strangers: Trust) -> Self {
+        Self::start_with(hop, strangers, |layer| layer).await
+    }
+
+    /// The same, with more options of its layer.
+    async fn start_with(
+        hop: Hop,
+        strangers: Trust,
+        options: impl FnOnce(ServerLayer) -> ServerLayer,
+    ) -> Self {
         let (tell, heads) = mpsc::unbounded_channel();
         let upstream = Server::start(service_fn(move |request: Request<Incoming>| {
             tell.send(request.headers().clone()).unwrap();
@@ -54,6 +65,7 @@ impl Edge {
             }
         });
         let authority = upstream.address().to_string().parse().unwrap();
+        let server = options(server);
         let service = proxy::service(authority, Some(server), Some(hop.client_layer()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -283,4 +295,53 @@ async fn a_proxy_that_is_off_passes_on_who_is_known_and_nothing_of_a_stranger() 
     assert_eq!(upstream["traceparent"], sent[0].1);
     edge.hop.ended(0).await;
     edge.stop().await;
+}
+
+/// What a caller writes about itself counts only where it comes from a proxy that is named.
+#[tokio::test]
+async fn forged_forwarded_headers_are_a_stranger_s_word_and_a_named_proxy_s_are_believed() {
+    let forged = [
+        ("traceparent", Caller::sampled().traceparent()),
+        (
+            "forwarded",
+            "for=203.0.113.9;proto=https;host=bank.example".to_owned(),
+        ),
+        ("x-forwarded-for", "203.0.113.9".to_owned()),
+        ("x-forwarded-proto", "https".to_owned()),
+        ("x-forwarded-host", "bank.example".to_owned()),
+    ];
+    for (proxies, is_believed) in [
+        (None, false),
+        (Some("10.0.0.0/8"), false),
+        (Some("127.0.0.0/8"), true),
+    ] {
+        let mut edge = Edge::start_with(Hop::never(), Trust::parent(), |layer| match proxies {
+            Some(network) => {
+                layer.with_trusted_proxies(TrustedProxies::networks([network]).unwrap())
+            }
+            None => layer,
+        })
+        .await;
+        let upstream = edge.ask(true, &forged).await;
+        // It is for whoever is behind to believe it or not.
+        assert_eq!(upstream["x-forwarded-for"], "203.0.113.9");
+        let (server, _client) = edge.hop.server_and_client().await;
+        let attribute = |key: &str| {
+            let found = server.attributes.iter().find(|one| one.key.as_str() == key);
+            found.map(|one| one.value.to_string())
+        };
+        let own = (
+            attribute("network.peer.address"),
+            attribute("client.address"),
+        );
+        assert_eq!(own.0.as_deref(), Some("127.0.0.1"));
+        let expected = match is_believed {
+            true => ["203.0.113.9", "https", "bank.example"],
+            false => ["127.0.0.1", "http", "edge"],
+        };
+        assert_eq!(own.1.as_deref(), Some(expected[0]), "{proxies:?}");
+        assert_eq!(attribute("url.scheme").as_deref(), Some(expected[1]));
+        assert_eq!(attribute("server.address").as_deref(), Some(expected[2]));
+        edge.stop().await;
+    }
 }
