@@ -75,4 +75,24 @@ mod tests {
         tokio::time::advance(SWEEP_INTERVAL).await;
         assert_eq!((add("f"), add("a"), add("c")), (4, 5, 4));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_look_at_everything_for_each_who_finds_no_room() {
+        let mut keyed = Keyed::new(2, 0);
+        let looks = std::cell::Cell::new(0);
+        let mut add = |key: &str| {
+            let look = |_: &i32| {
+                looks.set(looks.get() + 1);
+                false
+            };
+            *keyed.entry(key, Instant::now(), 0, look)
+        };
+        for key in ["a", "b", "c", "d", "e", "a"] {
+            add(key);
+        }
+        assert_eq!(looks.get(), 2);
+        tokio::time::advance(SWEEP_INTERVAL).await;
+        add("f");
+        assert_eq!(looks.get(), 4);
+    }
 }

@@ -149,11 +149,17 @@ mod tests {
         let staying: Vec<_> = (0..100)
             .map(|number| senders.enter(&format!("stays {number}")).unwrap())
             .collect();
+        let mut held = senders.enter("works").unwrap().memory();
+        held.resize(75).unwrap();
         for number in 0..10_000 {
             senders.enter(&format!("leaves {number}")).unwrap();
         }
+        let again = senders.enter("works").unwrap();
+        let refused = again.memory().resize(1).unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::Busy);
+        drop(again);
         let known = senders.shares.lock().unwrap().by_name.len();
-        assert!(known <= 2 * staying.len() + 1, "{known}");
+        assert!(known <= 2 * (staying.len() + 1), "{known}");
         assert_eq!(senders.places.used(), staying.len());
     }
 }

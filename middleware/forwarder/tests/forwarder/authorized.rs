@@ -108,6 +108,15 @@ async fn an_identity_from_a_layer_before_is_believed() {
             200,
         ),
         (Some(Identity::new("Node").unwrap()), 403),
+        // Neither less of it nor more, nor another one only.
+        (
+            Some(Identity::new("x").unwrap().with_role("Nod").unwrap()),
+            403,
+        ),
+        (
+            Some(Identity::new("x").unwrap().with_role("Nodes").unwrap()),
+            403,
+        ),
         (None, 401),
     ] {
         let mut post = http::Request::post("/v1/traces")
