@@ -45,7 +45,8 @@ async fn nothing_that_was_acknowledged_is_lost() {
     daemon.interrupt();
     let mut acknowledged = vec![];
     for sender in senders {
-        acknowledged.extend(sender.await.unwrap());
+        let sent = tokio::time::timeout(DEADLINE, sender).await;
+        acknowledged.extend(sent.expect("it takes no more requests").unwrap());
     }
     let (status, report) = daemon.ended();
 
