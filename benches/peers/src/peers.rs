@@ -13,12 +13,14 @@ use fastrace::collector::{Config, SpanContext as FastraceContext, SpanId, TraceI
 use fastrace_axum::FastraceLayer;
 use fastrace_tower::{FastraceClientLayer, FastraceServerLayer};
 use http::{Request, Response};
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState, TracerProvider};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_instrumentation_tower::http::server::LayerBuilder;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracer, SdkTracerProvider,
+    SpanLimits,
 };
 use tonic_tracing_opentelemetry::middleware::server::OtelGrpcLayer;
 use tower_http::trace::TraceLayer;
@@ -89,6 +91,9 @@ pub struct Facts {
 /// The name of ours in every table.
 pub const OURS: &str = "towline";
 
+/// Ours as well, on the SDK's tracer, as the layers stand alone and wherever somebody has span processors.
+pub const OURS_ON_SDK: &str = "towline on the SDK's tracer";
+
 /// The name of the plain layer in every table.
 pub const PLAIN: &str = "h";
 
@@ -143,7 +148,8 @@ impl Bench {
         if path.protocol != Protocol::Http {
             bench.subjects.extend([
                 subject("bare", "", grpc_driver(path, &Identity)),
-                ours(path),
+                ours(path, true),
+                ours(path, false),
                 by_sdk(
                     PLAIN,
                     "opentelemetry_sdk",
@@ -174,7 +180,8 @@ impl Bench {
             baseline: 1,
             ..subject("bare, axum's bodies", "", axum_driver(path, &Identity))
         });
-        bench.subjects.push(ours(path));
+        bench.subjects.push(ours(path, true));
+        bench.subjects.push(ours(path, false));
         if path.is_client {
             bench.subjects.extend([
                 by_sdk(
@@ -275,9 +282,9 @@ impl Bench {
                 .find(|(subject, _)| subject.name == name);
             found.map(|(_, facts)| facts).expect("it is one of them")
         };
-        let (ours, plain) = (of(OURS), of(PLAIN));
+        let (ours, on_sdk, plain) = (of(OURS), of(OURS_ON_SDK), of(PLAIN));
         if path.is_recorded() {
-            for facts in [ours, plain] {
+            for facts in [ours, on_sdk, plain] {
                 let Seen {
                     in_call,
                     in_poll,
@@ -297,7 +304,10 @@ impl Bench {
                 );
             }
         }
-        if let (Some(ours), Some(plain)) = (&ours.recorded, &plain.recorded) {
+        for ours in [ours, on_sdk] {
+            let (Some(ours), Some(plain)) = (&ours.recorded, &plain.recorded) else {
+                continue;
+            };
             assert_eq!(
                 ours.name, plain.name,
                 "names of ours and of the plain layer"
@@ -454,7 +464,8 @@ where
         .build()
 }
 
-fn ours(path: &'static Path) -> Subject {
+/// As the facade sets it up, recording by itself, or on the SDK's tracer.
+fn ours(path: &'static Path, records: bool) -> Subject {
     let arrivals = Arrivals::default();
     let control = Control::new(if path.roots {
         Rate::ALWAYS
@@ -464,7 +475,7 @@ fn ours(path: &'static Path) -> Subject {
     control.set_enabled(path.is_on);
     let sampler = Sampler::new(control);
     let builder = SdkTracerProvider::builder().with_sampler(sampler.clone());
-    let (provider, exporter) = if path.is_exported {
+    let (provider, exporter) = if path.is_exported || records {
         let (processor, exporter) = Exporter::builder()
             .transport(Take(arrivals.clone()))
             .build()
@@ -481,7 +492,11 @@ fn ours(path: &'static Path) -> Subject {
             None,
         )
     };
-    let spans = Spans::new(provider.tracer("peers")).with_sampler(sampler);
+    let mut spans = Spans::new(provider.tracer("peers")).with_sampler(sampler);
+    if let Some(exporter) = exporter.as_ref().filter(|_| records) {
+        let scope = InstrumentationScope::builder("peers").build();
+        spans = spans.with_recorder(Arc::new(exporter.recorder(scope, SpanLimits::default())));
+    }
     let driver = if path.protocol != Protocol::Http {
         grpc_driver(path, &towline_grpc::server::TraceLayer::from_spans(spans))
     } else if path.is_client {
@@ -495,7 +510,7 @@ fn ours(path: &'static Path) -> Subject {
         )
     };
     Subject {
-        name: OURS,
+        name: if records { OURS } else { OURS_ON_SDK },
         package: if path.protocol == Protocol::Http {
             "towline-http"
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::{Path, Protocol};
-use crate::peers::{OURS, PLAIN};
+use crate::peers::{OURS, OURS_ON_SDK, PLAIN};
 use crate::row::{Effort, Said, listen, measure};
 use crate::table::{Table, version_of};
 
@@ -161,13 +161,19 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
     println!();
 }
 
-/// Ours, the plain layer, the others by name.
+/// Ours both, the plain layer, the others by name.
 fn in_order(said: &Said) -> Vec<(&str, &BTreeMap<String, String>)> {
     let mut layers: Vec<_> = said
         .iter()
         .filter(|(name, _)| !name.starts_with("bare"))
         .collect();
-    layers.sort_by_key(|(name, _)| (name.as_str() != OURS, name.as_str() != PLAIN));
+    layers.sort_by_key(|(name, _)| {
+        let known = [OURS, OURS_ON_SDK, PLAIN];
+        known
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or(known.len())
+    });
     layers
         .into_iter()
         .map(|(name, of)| (name.as_str(), of))

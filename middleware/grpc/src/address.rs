@@ -3,20 +3,19 @@ use std::net::SocketAddr;
 use hyper_util::client::legacy::connect::HttpInfo;
 use opentelemetry::KeyValue;
 use towline_http::attributes::{
-    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared,
-    shared_ip,
+    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared_ip,
 };
 use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHead};
-use towline_span::truncate;
+use towline_span::{IpText, Recording, truncate};
 
 /// `server.address` and `server.port` as the target of a request has them, if it has any.
-pub(crate) fn server(request: RequestHead<'_>, mut set: impl FnMut(KeyValue)) {
+pub(crate) fn tell_server<R: Recording + ?Sized>(request: RequestHead<'_>, into: &mut R) {
     if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
         // A caller can send a `host` of any length.
         let host = truncate(server.host, DEFAULT_VALUE_LIMIT_BYTES);
-        set(KeyValue::new(SERVER_ADDRESS, shared(host)));
+        into.frequent_text(SERVER_ADDRESS, host);
         if let Some(port) = server.port {
-            set(KeyValue::new(SERVER_PORT, i64::from(port)));
+            into.number(SERVER_PORT, i64::from(port));
         }
     }
 }
@@ -44,7 +43,13 @@ pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr>
     Some(info.remote_addr())
 }
 
-/// `network.peer.address` and `network.peer.port`.
+/// `network.peer.address` and `network.peer.port`, at the start of a span.
+pub(crate) fn tell_peer<R: Recording + ?Sized>(address: SocketAddr, into: &mut R) {
+    into.frequent_text(NETWORK_PEER_ADDRESS, IpText::new(address.ip()).as_str());
+    into.number(NETWORK_PEER_PORT, i64::from(address.port()));
+}
+
+/// The same, later.
 pub(crate) fn peer(address: SocketAddr, mut set: impl FnMut(KeyValue)) {
     let ip = shared_ip(address.ip());
     set(KeyValue::new(NETWORK_PEER_ADDRESS, ip));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use opentelemetry::StringValue;
 use towline_http::RequestHead;
 use towline_http::attributes::shared;
-use towline_span::truncate;
+use towline_span::{SpanName, truncate};
 
 use crate::code::Code;
 
@@ -78,11 +78,11 @@ impl Method {
     }
 
     /// The name of the span: the method, or `grpc` where it is none that is known.
-    pub(crate) fn span_name(&self, known: bool) -> Cow<'static, str> {
+    pub(crate) fn span_name(&self, known: bool) -> SpanName<'_> {
         if known {
-            Cow::Owned(self.full.as_str().to_owned())
+            SpanName::Text(self.full.as_str())
         } else {
-            Cow::Borrowed("grpc")
+            SpanName::Fixed("grpc")
         }
     }
 

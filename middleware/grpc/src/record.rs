@@ -206,7 +206,7 @@ impl Call {
             if method.is_known().is_none() {
                 let known = method.was_known(code);
                 if !known && !renamed {
-                    current.update_name(method.span_name(known));
+                    current.update_name(method.span_name(known).to_cow());
                 }
                 options.conventions.method(&method, known, &mut set);
             }

@@ -122,6 +122,7 @@ mod exporter;
 pub mod policy;
 mod printable;
 mod receipt;
+mod record;
 mod transport;
 #[doc(hidden)]
 pub mod wire;
@@ -136,6 +137,7 @@ pub use self::exporter::{
     Processor, ShutdownError, ShutdownErrorKind, Stats, Summary,
 };
 pub use self::receipt::Receipt;
+pub use self::record::{RecordedSpan, SpanRecorder};
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use self::transport::Tls;

@@ -65,6 +65,10 @@ impl Decided {
         }
     }
 
+    pub(crate) const fn decision(&self) -> Option<Decision> {
+        self.decision
+    }
+
     /// The answer.
     #[must_use]
     pub const fn predecision(&self) -> Predecision {

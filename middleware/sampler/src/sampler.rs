@@ -170,6 +170,52 @@ impl Sampler {
         })
     }
 
+    /// Decides about a new trace, as [`ShouldSample`] would: its id against the rate. `beside` is what
+    /// stands in the place of a parent; it is invalid, but may have a `tracestate` that says what the
+    /// randomness of the trace is, see
+    /// [`with_probability_tracestate`](Self::with_probability_tracestate).
+    ///
+    /// While the [`Control`] is off there is no answer. It is for those who make trace ids themselves,
+    /// in place of a tracer.
+    #[must_use]
+    pub fn decide_root(&self, trace_id: TraceId, beside: &SpanContext) -> Option<Decided> {
+        let state = self.control.load();
+        state.is_enabled().then(|| {
+            let decision = self.by_rate(state, trace_id, beside.trace_state());
+            Decided::new(decision, false)
+        })
+    }
+
+    /// The `tracestate` of a root about which [that](Self::decide_root) was decided.
+    #[must_use]
+    pub fn root_trace_state(
+        &self,
+        decided: &Decided,
+        trace_id: TraceId,
+        beside: &SpanContext,
+    ) -> TraceState {
+        match decided.decision() {
+            Some(decision) if self.probability => {
+                self.trace_state(decision, trace_id, beside.trace_state())
+            }
+            _ => TraceState::NONE,
+        }
+    }
+
+    /// The `tracestate` of a child about which this was decided, under a parent with that one.
+    #[must_use]
+    pub fn child_trace_state(
+        &self,
+        decided: &Decided,
+        trace_id: TraceId,
+        parent: &TraceState,
+    ) -> TraceState {
+        match decided.decision() {
+            Some(decision) => self.trace_state(decision, trace_id, parent),
+            None => parent.clone(),
+        }
+    }
+
     fn decide_with(
         &self,
         parent: &SpanContext,

@@ -2,6 +2,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Link, SpanBuilder, SpanContext, TraceState, Tracer};
 
 use crate::open::OpenSpan;
+use crate::record::Recording;
 use crate::spans::{Describe, Spans};
 
 /// A description with a link beside what it says.
@@ -67,5 +68,10 @@ impl<D: Describe> Describe for Linked<'_, D> {
 
     fn sketch(&self) -> Option<SpanBuilder> {
         self.description.sketch()
+    }
+
+    fn record(&self, into: &mut dyn Recording) {
+        self.description.record(into);
+        into.link(Link::with_context(self.to.clone()));
     }
 }

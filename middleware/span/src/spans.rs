@@ -10,6 +10,7 @@ use towline_sampler::{Decided, Predecision, Sampler};
 use crate::call::SpanCall;
 use crate::flagged::FlaggedSpan;
 use crate::open::OpenSpan;
+use crate::record::{NewSpan, Recorder, Recording, tell};
 use crate::silent::Silent;
 
 /// Starts spans, as cheaply as the sampler's decision allows.
@@ -40,6 +41,7 @@ pub struct Spans<T> {
     tracer: Arc<T>,
     sampler: Option<Sampler>,
     random_trace_ids: bool,
+    recorder: Option<Arc<dyn Recorder>>,
     silent: Arc<Silent>,
 }
 
@@ -69,6 +71,12 @@ pub trait Describe {
     fn sketch(&self) -> Option<SpanBuilder> {
         None
     }
+
+    /// The same as [`describe`](Self::describe), told to a [`Recorder`]'s span without a structure in
+    /// between. By default it tells what `describe` answers.
+    fn record(&self, into: &mut dyn Recording) {
+        tell(self.describe(), into);
+    }
 }
 
 // === impl Spans ===
@@ -80,6 +88,7 @@ impl<T> Spans<T> {
             tracer: Arc::new(tracer),
             sampler: None,
             random_trace_ids: true,
+            recorder: None,
             silent: Arc::default(),
         }
     }
@@ -105,6 +114,17 @@ impl<T> Spans<T> {
     #[must_use]
     pub fn with_random_trace_ids(mut self, random: bool) -> Self {
         self.random_trace_ids = random;
+        self
+    }
+
+    /// Records spans with this in place of the tracer, which is then not asked: no span processor of its
+    /// provider sees them, and its id generator and limits do not count. Default: the tracer's.
+    ///
+    /// It has an effect only with the [sampler](Self::with_sampler) named, which then decides alone.
+    /// What is made by [`tracer`](Self::tracer) goes through the SDK as ever, and the two nest.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
         self
     }
 
@@ -143,6 +163,13 @@ where
         match self.plan(base, |sampler| sampler.decide(parent)) {
             None => OpenSpan::passing(base.clone()),
             Some(plan) if parent.is_valid() && plan.is_no() => plan.unsampled(base, parent),
+            Some(Plan::Decided(sampler, decided)) if self.records() => {
+                if parent.is_valid() {
+                    self.record_child(base, (sampler, decided), parent, description)
+                } else {
+                    self.record_root(base, sampler, parent, description)
+                }
+            }
             Some(plan) => self.build(base, plan, description),
         }
     }
@@ -193,6 +220,9 @@ where
         }
         match plan {
             Some(plan) if plan.is_no() => plan.unsampled(base, &remote),
+            Some(Plan::Decided(sampler, decided)) if self.records() => {
+                self.record_child(base, (sampler, decided), &remote, description)
+            }
             plan => {
                 let base = base.with_remote_span_context(remote);
                 match plan {
@@ -215,6 +245,73 @@ where
         match &self.sampler {
             None => Some(Plan::Tracer),
             Some(sampler) => Some(Plan::Decided(sampler, decide(sampler)?)),
+        }
+    }
+
+    /// Whether spans are recorded without the tracer.
+    fn records(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|recorder| recorder.is_open())
+    }
+
+    /// A span that is recorded under this parent.
+    fn record_child(
+        &self,
+        base: &Context,
+        (sampler, decided): (&Sampler, Decided),
+        parent: &SpanContext,
+        description: &impl Describe,
+    ) -> OpenSpan {
+        let trace_id = parent.trace_id();
+        let span_context = SpanContext::new(
+            trace_id,
+            SpanId::from(fastrand::u64(1..)),
+            parent.trace_flags().with_sampled(true),
+            false,
+            sampler.child_trace_state(&decided, trace_id, parent.trace_state()),
+        );
+        let span = NewSpan::new(span_context, parent.span_id(), parent.is_remote());
+        self.record(base, span, description)
+    }
+
+    /// The beginning of a trace, recorded or not.
+    fn record_root(
+        &self,
+        base: &Context,
+        sampler: &Sampler,
+        beside: &SpanContext,
+        description: &impl Describe,
+    ) -> OpenSpan {
+        let Some(recorder) = &self.recorder else {
+            return OpenSpan::passing(base.clone());
+        };
+        let trace_id = recorder.new_trace_id();
+        let Some(decided) = sampler.decide_root(trace_id, beside) else {
+            // It has been switched off since it was asked first.
+            return OpenSpan::passing(base.clone());
+        };
+        let sampled = decided.predecision() == Predecision::Yes;
+        let random = if self.random_trace_ids { RANDOM } else { TraceFlags::NOT_SAMPLED };
+        let span_context = SpanContext::new(
+            trace_id,
+            SpanId::from(fastrand::u64(1..)),
+            random.with_sampled(sampled),
+            false,
+            sampler.root_trace_state(&decided, trace_id, beside),
+        );
+        if !sampled {
+            return OpenSpan::new(base.with_remote_span_context(span_context), false);
+        }
+        let span = NewSpan::new(span_context, SpanId::INVALID, false);
+        self.record(base, span, description)
+    }
+
+    fn record(&self, base: &Context, span: NewSpan, description: &impl Describe) -> OpenSpan {
+        match &self.recorder {
+            Some(recorder) => {
+                let context = recorder.start(base, span, &mut |into| description.record(into));
+                OpenSpan::new(context, true)
+            }
+            None => OpenSpan::passing(base.clone()),
         }
     }
 
@@ -281,6 +378,7 @@ impl<T> Clone for Spans<T> {
             tracer: Arc::clone(&self.tracer),
             sampler: self.sampler.clone(),
             random_trace_ids: self.random_trace_ids,
+            recorder: self.recorder.clone(),
             silent: Arc::clone(&self.silent),
         }
     }

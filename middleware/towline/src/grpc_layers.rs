@@ -23,7 +23,7 @@ impl Towline {
     /// ```
     #[must_use]
     pub fn grpc_server(&self) -> GrpcServerLayer {
-        let spans = self.spans_by(scope::grpc_tracer(self.provider()));
+        let spans = self.spans_of(scope::grpc());
         let layer = server::TraceLayer::from_spans(spans)
             .with_propagator(self.propagator())
             .with_filters(self.filters().clone());
@@ -51,7 +51,7 @@ impl Towline {
     /// ```
     #[must_use]
     pub fn grpc_client(&self) -> GrpcClientLayer {
-        let spans = self.spans_by(scope::grpc_tracer(self.provider()));
+        let spans = self.spans_of(scope::grpc());
         let layer = client::TraceLayer::from_spans(spans).with_propagator(self.propagator());
         self.layer_options().grpc_client(layer)
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits};
 use towline_http::{Filters, client, server};
 use towline_otlp::{Exporter, FlushError, ShutdownError, Stats};
 use towline_propagation::Propagator;
@@ -18,7 +19,7 @@ use towline_span::{SpanLayer, Spans};
 use crate::config::Problem;
 use crate::layers::{self, LayerOptions};
 use crate::live::Teller;
-use crate::start::Basis;
+use crate::start::{Basis, limits};
 use crate::{Config, Reload, StartError, StartErrorKind, TowlineBuilder, scope};
 
 /// Tracing: hands out the layers, switches them while they serve, and brings the last spans home.
@@ -61,7 +62,7 @@ pub struct Towline {
 
 struct Shared {
     parts: Parts,
-    http: SdkTracer,
+    http: Spans<SdkTracer>,
     layers: LayerOptions,
     filters: Filters,
     teller: Teller,
@@ -75,6 +76,9 @@ pub(crate) struct Parts {
     pub(crate) provider: SdkTracerProvider,
     pub(crate) sampler: Sampler,
     pub(crate) exporter: Option<Exporter>,
+    /// Where spans need not go through the provider, since nobody but the exporter sees them there: the limits that they
+    /// have there.
+    pub(crate) recorder_limits: Option<SpanLimits>,
     pub(crate) propagator: Propagator,
     pub(crate) random_trace_ids: bool,
     pub(crate) role: Role,
@@ -162,6 +166,7 @@ impl Towline {
             provider,
             sampler,
             exporter: None,
+            recorder_limits: None,
             propagator,
             random_trace_ids: true,
             role: Role::Passing,
@@ -172,7 +177,7 @@ impl Towline {
     pub(crate) fn new(mut parts: Parts) -> Self {
         let basis = std::mem::take(&mut parts.basis);
         let layers = LayerOptions::new(basis.settings());
-        let http = scope::http_tracer(&parts.provider);
+        let http = parts.spans(scope::http());
         let (filters, teller) = (Filters::default(), Teller::default());
         if let Some(paths) = layers::filters(basis.settings()) {
             filters.set(paths);
@@ -202,7 +207,7 @@ impl Towline {
     /// in a request. For a request that axum has not routed that is nothing, as without the feature.
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
-        let spans = self.spans_by(self.shared.http.clone());
+        let spans = self.shared.http.clone();
         let layer = server::TraceLayer::from_spans(spans)
             .with_propagator(self.propagator())
             .with_filters(self.filters().clone());
@@ -215,7 +220,7 @@ impl Towline {
     /// The layer for a service that sends HTTP requests; see [`client`] for what it does and for its options.
     #[must_use]
     pub fn http_client(&self) -> HttpClientLayer {
-        let spans = self.spans_by(self.shared.http.clone());
+        let spans = self.shared.http.clone();
         let layer = client::TraceLayer::from_spans(spans).with_propagator(self.propagator());
         let layer = self.shared.layers.http_client(layer);
         #[cfg(feature = "hyper-util")]
@@ -227,7 +232,7 @@ impl Towline {
     /// of the code that they are about, usually of a crate or a module.
     #[must_use]
     pub fn spans(&self, scope_name: impl Into<Cow<'static, str>>) -> Spans<SdkTracer> {
-        self.spans_by(self.tracer(scope_name))
+        self.spans_of(InstrumentationScope::builder(scope_name).build())
     }
 
     /// A layer that puts a span around every call of a service; `make_span` is its name or a function of the request,
@@ -460,7 +465,11 @@ impl Towline {
         let has_ended = shared.has_ended.load(Ordering::Relaxed);
         let role = shared.parts.role;
         let reload = || basis.reload(config, role, self.control(), self.filters(), has_ended);
-        Ok(shared.teller.silently(reload))
+        let reload = shared.teller.silently(reload);
+        if let Some(exporter) = &shared.parts.exporter {
+            exporter.set_attribute_value_length_limit(limits::value_chars(basis.settings()));
+        }
+        Ok(reload)
     }
 
     /// [`reload`](Self::reload) of a file, such as the one that tracing was started from.
@@ -494,10 +503,24 @@ impl Towline {
         }
     }
 
-    pub(crate) fn spans_by(&self, tracer: SdkTracer) -> Spans<SdkTracer> {
-        Spans::new(tracer)
-            .with_sampler(self.sampler().clone())
-            .with_random_trace_ids(self.shared.parts.random_trace_ids)
+    pub(crate) fn spans_of(&self, scope: InstrumentationScope) -> Spans<SdkTracer> {
+        self.shared.parts.spans(scope)
+    }
+}
+
+// === impl Parts ===
+
+impl Parts {
+    fn spans(&self, scope: InstrumentationScope) -> Spans<SdkTracer> {
+        let spans = Spans::new(self.provider.tracer_with_scope(scope.clone()))
+            .with_sampler(self.sampler.clone())
+            .with_random_trace_ids(self.random_trace_ids);
+        match (&self.exporter, self.recorder_limits) {
+            (Some(exporter), Some(limits)) => {
+                spans.with_recorder(Arc::new(exporter.recorder(scope, limits)))
+            }
+            _ => spans,
+        }
     }
 }
 

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use towline_peers::path::{GRPC_PATHS, PATHS, Path, Protocol};
-use towline_peers::peers::{Bench, OURS, PLAIN};
+use towline_peers::peers::{Bench, OURS, OURS_ON_SDK, PLAIN};
 use towline_peers::table::Table;
 
 /// Requests that are counted together.
 const REQUESTS: usize = 64;
 
 /// What is counted: ours, what it is held against, and what is taken off.
-const SUBJECTS: [&str; 3] = ["bare", PLAIN, OURS];
+const SUBJECTS: [&str; 4] = ["bare", PLAIN, OURS, OURS_ON_SDK];
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -54,22 +54,32 @@ fn table(profiles: Option<PathBuf>) {
         println!("There is no `valgrind` here: nothing was counted.\n");
         return;
     }
-    let mut table = Table::new(["path", "towline", "h", "of `h`", "bare service"]);
+    let mut table = Table::new([
+        "path",
+        "towline",
+        "of `h`",
+        "on the SDK's tracer",
+        "of `h`",
+        "h",
+        "bare service",
+    ]);
     for path in PATHS
         .iter()
         .chain(GRPC_PATHS)
         .filter(|path| !path.is_exported)
     {
-        let [bare, plain, ours] = SUBJECTS.map(|name| count(path, name, profiles.as_ref()));
-        let (plain, ours) = (plain - bare, ours - bare);
+        let [bare, plain, ours, on_sdk] = SUBJECTS.map(|name| count(path, name, profiles.as_ref()));
+        let (plain, ours, on_sdk) = (plain - bare, ours - bare, on_sdk - bare);
         table.push([
             match path.protocol {
                 Protocol::Http => path.title.to_owned(),
                 _ => format!("gRPC: {}", path.title),
             },
             format!("{ours:.0}"),
-            format!("{plain:.0}"),
             format!("{:.2}", ours / plain),
+            format!("{on_sdk:.0}"),
+            format!("{:.2}", on_sdk / plain),
+            format!("{plain:.0}"),
             format!("{bare:.0}"),
         ]);
     }
@@ -80,8 +90,9 @@ fn table(profiles: Option<PathBuf>) {
 fn count(path: &Path, name: &str, profiles: Option<&PathBuf>) -> f64 {
     let file = profiles.map_or_else(std::env::temp_dir, Clone::clone);
     let file = file.join(format!(
-        "callgrind.{}.{name}.{}",
+        "callgrind.{}.{}.{}",
         path.id,
+        name.replace([' ', '\''], "-"),
         std::process::id()
     ));
     let program = std::env::current_exe().expect("this program is somewhere");

@@ -9,7 +9,7 @@ use towline_http::attributes::{SERVER_ADDRESS, SERVER_PORT};
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{Describe, OpenSpan, Spans};
+use towline_span::{Describe, Described, OpenSpan, Recording, Spans};
 
 use super::Trace;
 use crate::address;
@@ -171,18 +171,18 @@ impl<T> Description<'_, T> {
         self.method
             .get_or_init(|| Method::of_request(self.request, &self.layer.options.methods))
     }
-}
 
-impl<T> Describe for Description<'_, T> {
-    fn describe(&self) -> SpanBuilder {
+    /// Tells what is known so far.
+    fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
         let request = self.request;
         let TraceLayer {
             options, server, ..
         } = self.layer;
         let method = self.method();
         let known = method.is_known();
-        let mut attributes = Vec::with_capacity(CAPACITY);
-        let mut set = |attribute| attributes.push(attribute);
+        into.kind(SpanKind::Client);
+        into.name(method.span_name(known.unwrap_or(true)));
+        let mut set = |attribute| into.attribute(attribute);
         options.conventions.system(&mut set);
         if let Some(known) = known {
             options.conventions.method(method, known, &mut set);
@@ -192,20 +192,26 @@ impl<T> Describe for Description<'_, T> {
                 set(KeyValue::new(SERVER_ADDRESS, Arc::clone(address)));
                 set(KeyValue::new(SERVER_PORT, i64::from(*port)));
             }
-            None => address::server(request, &mut set),
+            None => address::tell_server(request, into),
         }
-        let (extras, redaction) = (&options.extras, &options.redaction);
-        extras
-            .request
-            .extend(&mut attributes, request.headers, redaction);
-        let name = method.span_name(known.unwrap_or(true));
-        let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
-        builder.attributes = Some(attributes);
-        builder
+        let captured = &options.extras.request;
+        captured.tell(request.headers, &options.redaction, into);
+    }
+}
+
+impl<T> Describe for Description<'_, T> {
+    fn describe(&self) -> SpanBuilder {
+        let mut told = Described::with_capacity(CAPACITY);
+        self.tell(&mut told);
+        told.into_builder()
     }
 
     fn sketch(&self) -> Option<SpanBuilder> {
         Some(SpanBuilder::from_name("grpc").with_kind(SpanKind::Client))
+    }
+
+    fn record(&self, into: &mut dyn Recording) {
+        self.tell(into);
     }
 }
 

@@ -11,7 +11,7 @@ use towline_http::trust::TrustPolicy;
 use towline_http::{Begin, Filters, RequestHead, Trust};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{Describe, OpenSpan, Spans};
+use towline_span::{Describe, Described, OpenSpan, Recording, Spans};
 
 use super::Trace;
 use super::received::Metadata;
@@ -316,36 +316,42 @@ impl<T> Description<'_, T> {
         self.method
             .get_or_init(|| Method::of_request(self.request, &self.layer.options.methods))
     }
-}
 
-impl<T> Describe for Description<'_, T> {
-    fn describe(&self) -> SpanBuilder {
+    /// Tells what is known so far.
+    fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
         let request = self.request;
         let options = &self.layer.options;
         let method = self.method();
         let known = method.is_known();
-        let mut attributes = Vec::with_capacity(CAPACITY);
-        let mut set = |attribute| attributes.push(attribute);
+        into.kind(SpanKind::Server);
+        into.name(method.span_name(known.unwrap_or(true)));
+        let mut set = |attribute| into.attribute(attribute);
         options.conventions.system(&mut set);
         if let Some(known) = known {
             options.conventions.method(method, known, &mut set);
         }
-        address::server(request, &mut set);
+        address::tell_server(request, into);
         if let Some(peer) = (self.layer.peer)(request) {
-            address::peer(peer, &mut set);
+            address::tell_peer(peer, into);
         }
-        let (extras, redaction) = (&options.extras, &options.redaction);
-        extras
-            .request
-            .extend(&mut attributes, request.headers, redaction);
-        let name = method.span_name(known.unwrap_or(true));
-        let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
-        builder.attributes = Some(attributes);
-        builder
+        let captured = &options.extras.request;
+        captured.tell(request.headers, &options.redaction, into);
+    }
+}
+
+impl<T> Describe for Description<'_, T> {
+    fn describe(&self) -> SpanBuilder {
+        let mut told = Described::with_capacity(CAPACITY);
+        self.tell(&mut told);
+        told.into_builder()
     }
 
     fn sketch(&self) -> Option<SpanBuilder> {
         Some(SpanBuilder::from_name("grpc").with_kind(SpanKind::Server))
+    }
+
+    fn record(&self, into: &mut dyn Recording) {
+        self.tell(into);
     }
 }
 

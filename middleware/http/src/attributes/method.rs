@@ -1,5 +1,4 @@
 use http::Method;
-use opentelemetry::StringValue;
 
 /// The known methods: RFC 9110's, PATCH (RFC 5789) and QUERY (a draft), as the conventions list them.
 const KNOWN: [&str; 10] = [
@@ -18,18 +17,6 @@ pub(super) enum Methods {
 }
 
 impl Methods {
-    /// The method's name if it is known.
-    pub(super) fn name(&self, method: &Method) -> Option<StringValue> {
-        match self {
-            Self::Conventional => static_name(method).map(StringValue::from),
-            Self::Only(list) if list.contains(method) => Some(
-                static_name(method)
-                    .map_or_else(|| super::shared(method.as_str()), StringValue::from),
-            ),
-            Self::Only(_) => None,
-        }
-    }
-
     pub(super) fn is_known(&self, method: &Method) -> bool {
         match self {
             Self::Conventional => static_name(method).is_some(),

@@ -10,12 +10,11 @@ mod failure;
 mod host;
 mod method;
 mod options;
-mod shared;
 
 pub(crate) use self::failure::{failure_of, status_failure};
 pub use self::host::HostAndPort;
 pub(crate) use self::options::AttributeOptions;
-pub use self::shared::{shared, shared_ip};
+pub use towline_span::{shared, shared_ip};
 
 use http::{StatusCode, Version};
 use opentelemetry::KeyValue;
@@ -50,16 +49,15 @@ pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 pub(crate) const CAPACITY: usize = 16;
 
 /// `network.protocol.version`, unless it is a version that has no name yet.
-pub(crate) fn protocol_version(version: Version) -> Option<KeyValue> {
-    let name = match version {
-        Version::HTTP_09 => "0.9",
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_11 => "1.1",
-        Version::HTTP_2 => "2",
-        Version::HTTP_3 => "3",
-        _ => return None,
-    };
-    Some(KeyValue::new(NETWORK_PROTOCOL_VERSION, name))
+pub(crate) const fn protocol_version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
 }
 
 /// `http.response.status_code`, an integer.

@@ -1,13 +1,14 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
-use opentelemetry::{KeyValue, StringValue};
+use opentelemetry::StringValue;
 use towline_span::redact::QueryKeys;
-use towline_span::truncate;
+use towline_span::{Recording, SpanName, truncate};
 
 use super::method::{Methods, static_name};
 use super::{
-    CAPACITY, HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, USER_AGENT_ORIGINAL, shared,
+    HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, SERVER_ADDRESS, SERVER_PORT,
+    USER_AGENT_ORIGINAL, shared,
 };
 use crate::extras::Redaction;
 
@@ -30,56 +31,66 @@ impl AttributeOptions {
         self.redaction.query_keys = QueryKeys::only(keys);
     }
 
-    /// The name of a span about which only the method is known; allocates for a user's own method
-    /// only.
-    pub(crate) fn method_name(&self, method: &Method) -> Cow<'static, str> {
+    /// The name of a span about which only the method is known.
+    pub(crate) fn method_name<'a>(&self, method: &'a Method) -> SpanName<'a> {
         if !self.methods.is_known(method) {
-            return Cow::Borrowed("HTTP");
+            return SpanName::Fixed("HTTP");
         }
         match static_name(method) {
-            Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(method.as_str().to_owned()),
+            Some(name) => SpanName::Fixed(name),
+            None => SpanName::Text(method.as_str()),
         }
     }
 
     /// The name of a span whose route or template is known.
-    pub(crate) fn routed_name(&self, method: &Method, route: &str) -> Cow<'static, str> {
-        let method = self.method_name(method);
-        let route = truncate(route, self.redaction.value_limit_bytes);
-        let mut name = String::with_capacity(method.len() + 1 + route.len());
-        name.push_str(&method);
-        name.push(' ');
-        name.push_str(route);
-        Cow::Owned(name)
+    pub(crate) fn routed_name<'a>(&self, method: &'a Method, route: &'a str) -> SpanName<'a> {
+        let method = match self.method_name(method) {
+            SpanName::Fixed(name) | SpanName::Text(name) => name,
+            _ => "HTTP",
+        };
+        SpanName::Pair(method, self.cut(route))
     }
 
-    /// The attributes, so far: the method.
-    pub(crate) fn attributes(&self, method: &Method) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(CAPACITY);
-        match self.methods.name(method) {
-            Some(name) => attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, name)),
-            None => attributes.extend([
-                KeyValue::new(HTTP_REQUEST_METHOD, "_OTHER"),
-                KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, self.owned(method.as_str())),
-            ]),
+    /// The method, as it is recorded.
+    pub(crate) fn tell_method<R: Recording + ?Sized>(&self, method: &Method, into: &mut R) {
+        match (self.methods.is_known(method), static_name(method)) {
+            (true, Some(name)) => into.fixed_text(HTTP_REQUEST_METHOD, name),
+            (true, None) => into.frequent_text(HTTP_REQUEST_METHOD, method.as_str()),
+            (false, _) => {
+                into.fixed_text(HTTP_REQUEST_METHOD, "_OTHER");
+                into.text(HTTP_REQUEST_METHOD_ORIGINAL, self.cut(method.as_str()));
+            }
         }
-        attributes
     }
 
-    pub(crate) fn user_agent(&self, headers: &HeaderMap) -> Option<KeyValue> {
-        let value = headers.get(http::header::USER_AGENT)?;
-        let value = String::from_utf8_lossy(value.as_bytes());
-        let value = shared(truncate(&value, self.redaction.value_limit_bytes));
-        Some(KeyValue::new(USER_AGENT_ORIGINAL, value))
+    /// The host and the port of the server that was asked for.
+    pub(crate) fn tell_server<R: Recording + ?Sized>(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        into: &mut R,
+    ) {
+        into.frequent_text(SERVER_ADDRESS, self.cut(host));
+        if let Some(port) = port {
+            into.number(SERVER_PORT, i64::from(port));
+        }
     }
 
-    /// A value that is different in every request, cut at the limit.
-    pub(crate) fn owned(&self, text: &str) -> StringValue {
-        StringValue::from(truncate(text, self.redaction.value_limit_bytes).to_owned())
+    /// `user_agent.original`, if there is one.
+    pub(crate) fn tell_user_agent<R: Recording + ?Sized>(&self, headers: &HeaderMap, into: &mut R) {
+        if let Some(value) = headers.get(http::header::USER_AGENT) {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            into.frequent_text(USER_AGENT_ORIGINAL, self.cut(&value));
+        }
+    }
+
+    /// A value, cut at the limit.
+    pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
+        truncate(text, self.redaction.value_limit_bytes)
     }
 
     /// A value that comes again and again, cut at the limit.
     pub(crate) fn shared(&self, text: &str) -> StringValue {
-        shared(truncate(text, self.redaction.value_limit_bytes))
+        shared(self.cut(text))
     }
 }

@@ -5,13 +5,13 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
-use towline_span::{Describe, Failure, OpenSpan, Outcome, redact};
+use towline_span::{Describe, Described, Failure, OpenSpan, Outcome, Recording, redact};
 
 use super::layer::Options;
 use super::resend::ResendCount;
 use crate::answer::Answer;
 use crate::attributes::{
-    self, AttributeOptions, HostAndPort, failure_of, shared_ip, status_failure,
+    self, AttributeOptions, CAPACITY, HostAndPort, failure_of, shared_ip, status_failure,
 };
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
@@ -44,54 +44,52 @@ impl<'a> Description<'a> {
             request: RequestHead::from(request),
         }
     }
-}
 
-impl Describe for Description<'_> {
-    fn describe(&self) -> SpanBuilder {
+    /// Tells what is known so far.
+    fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
         let options = &self.options.attributes;
         let request = self.request;
-        let mut attributes = options.attributes(request.method);
-        attributes.push(KeyValue::new(
-            attributes::URL_FULL,
-            full_url(request.uri, options),
-        ));
-        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
-            attributes.push(KeyValue::new(
-                attributes::SERVER_ADDRESS,
-                options.shared(server.host),
-            ));
-            if let Some(port) = server.port.or_else(|| default_port(request.uri.scheme()?)) {
-                attributes.push(KeyValue::new(attributes::SERVER_PORT, i64::from(port)));
-            }
-        }
+        into.kind(SpanKind::Client);
         let template = self
             .options
             .template
             .as_ref()
             .and_then(|template| template(request));
-        let name = match template {
-            Some(template) => {
-                attributes.push(KeyValue::new(
-                    attributes::URL_TEMPLATE,
-                    options.shared(&template),
-                ));
-                options.routed_name(request.method, &template)
-            }
+        into.name(match &template {
+            Some(template) => options.routed_name(request.method, template),
             None => options.method_name(request.method),
-        };
-        attributes.extend(ResendCount::attribute(request.extensions));
-        let extras = &self.options.extras;
-        extras
-            .request
-            .extend(&mut attributes, request.headers, &options.redaction);
-        let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
-        builder.attributes = Some(attributes);
-        builder
+        });
+        options.tell_method(request.method, into);
+        tell_full_url(request.uri, options, into);
+        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
+            let port = server.port.or_else(|| default_port(request.uri.scheme()?));
+            options.tell_server(server.host, port, into);
+        }
+        if let Some(template) = &template {
+            into.frequent_text(attributes::URL_TEMPLATE, options.cut(template));
+        }
+        if let Some(resent) = ResendCount::attribute(request.extensions) {
+            into.attribute(resent);
+        }
+        let captured = &self.options.extras.request;
+        captured.tell(request.headers, &options.redaction, into);
+    }
+}
+
+impl Describe for Description<'_> {
+    fn describe(&self) -> SpanBuilder {
+        let mut told = Described::with_capacity(CAPACITY);
+        self.tell(&mut told);
+        told.into_builder()
     }
 
     fn sketch(&self) -> Option<SpanBuilder> {
         let name = self.options.attributes.method_name(self.request.method);
-        Some(SpanBuilder::from_name(name).with_kind(SpanKind::Client))
+        Some(SpanBuilder::from_name(name.to_cow()).with_kind(SpanKind::Client))
+    }
+
+    fn record(&self, into: &mut dyn Recording) {
+        self.tell(into);
     }
 }
 
@@ -161,15 +159,18 @@ impl Record for Recorder {
         let known = status
             .map(attributes::status_code)
             .into_iter()
-            .chain(version.and_then(attributes::protocol_version))
+            .chain(version.and_then(|version| {
+                let version = attributes::protocol_version(version)?;
+                Some(KeyValue::new(attributes::NETWORK_PROTOCOL_VERSION, version))
+            }))
             .chain(peer.into_iter().flatten())
             .chain(captured.into_iter().flatten());
         span.end(outcome, failure, known);
     }
 }
 
-/// The target without what is secret in it: user information, and the values of some query keys.
-fn full_url(uri: &Uri, options: &AttributeOptions) -> opentelemetry::StringValue {
+/// `url.full`, without the user information and what is secret in the rest.
+fn tell_full_url<R: Recording + ?Sized>(uri: &Uri, options: &AttributeOptions, into: &mut R) {
     let keys = &options.redaction.query_keys;
     let path = redact::text(uri.path(), keys);
     let query = uri.query().map(|query| redact::query(query, keys));
@@ -187,12 +188,12 @@ fn full_url(uri: &Uri, options: &AttributeOptions) -> opentelemetry::StringValue
         None => ("", ""),
     };
     let parts = [scheme, separator, userinfo, host, &path, mark, query];
-    let mut url = String::with_capacity(parts.iter().map(|part| part.len()).sum());
-    url.extend(parts);
-    if url.len() > options.redaction.value_limit_bytes {
-        return options.owned(&url);
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    if len > options.redaction.value_limit_bytes {
+        into.text(attributes::URL_FULL, options.cut(&parts.concat()));
+    } else {
+        into.text_of_parts(attributes::URL_FULL, &parts);
     }
-    url.into()
 }
 
 fn default_port(scheme: &Scheme) -> Option<u16> {

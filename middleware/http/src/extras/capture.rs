@@ -2,7 +2,7 @@ use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use towline_span::redact::REDACTED;
-use towline_span::truncate;
+use towline_span::{Recording, truncate};
 
 use super::Redaction;
 
@@ -101,6 +101,23 @@ impl Capture {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Tells what is listed and there, as [`extend`](Self::extend) adds it.
+    pub fn tell<R: Recording + ?Sized>(
+        &self,
+        headers: &HeaderMap,
+        redaction: &Redaction,
+        into: &mut R,
+    ) {
+        if self.is_empty() {
+            return;
+        }
+        let mut attributes = Vec::new();
+        self.extend(&mut attributes, headers, redaction);
+        for attribute in attributes {
+            into.attribute(attribute);
+        }
     }
 
     /// Adds what is listed and there: an attribute for each name, with all its values.

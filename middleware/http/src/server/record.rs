@@ -5,12 +5,14 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt};
-use towline_span::{Describe, Failure, OpenSpan, Outcome, redact};
+use towline_span::{
+    Describe, Described, Failure, IpText, OpenSpan, Outcome, Recording, redact,
+};
 
 use super::layer::Options;
 use super::route::DeferredRoute;
 use crate::answer::Answer;
-use crate::attributes::{self, HostAndPort, failure_of, shared_ip, status_failure};
+use crate::attributes::{self, CAPACITY, HostAndPort, failure_of, status_failure};
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
 use crate::head::{RequestHead, ResponseHead};
@@ -51,22 +53,21 @@ impl<'a> Description<'a> {
         self.routed.get()
     }
 
-    fn route(&self) -> Option<Cow<'a, str>> {
-        self.options.route.as_ref()?(self.request)
-    }
-}
-
-impl Describe for Description<'_> {
-    fn describe(&self) -> SpanBuilder {
-        let Options {
-            attributes: options,
-            ..
-        } = self.options;
+    /// Tells what is known so far.
+    fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
+        let options = &self.options.attributes;
         let mut request = self.request;
         if let Some(target) = self.options.target.and_then(|target| target(&request)) {
             request.uri = target;
         }
-        let mut attributes = options.attributes(request.method);
+        into.kind(SpanKind::Server);
+        let route = self.route();
+        self.routed.set(route.is_some());
+        into.name(match &route {
+            Some(route) => options.routed_name(request.method, route),
+            None => options.method_name(request.method),
+        });
+        options.tell_method(request.method, into);
 
         let redaction = &options.redaction;
         let peer = (self.options.peer)(request);
@@ -76,67 +77,64 @@ impl Describe for Description<'_> {
 
         let scheme = self.options.scheme.as_ref().or(request.uri.scheme());
         let scheme = scheme.map(http::uri::Scheme::as_str);
-        attributes.push(KeyValue::new(
-            attributes::URL_SCHEME,
-            match forwarded.scheme.or(scheme) {
-                None | Some("http") => "http".into(),
-                Some("https") => "https".into(),
-                Some(other) => options.shared(other),
-            },
-        ));
-        attributes.push(KeyValue::new(
-            attributes::URL_PATH,
-            options.owned(&redact::text(request.uri.path(), &redaction.query_keys)),
-        ));
+        match forwarded.scheme.or(scheme) {
+            None | Some("http") => into.fixed_text(attributes::URL_SCHEME, "http"),
+            Some("https") => into.fixed_text(attributes::URL_SCHEME, "https"),
+            Some(other) => into.frequent_text(attributes::URL_SCHEME, options.cut(other)),
+        }
+        let path = redact::text(request.uri.path(), &redaction.query_keys);
+        into.text(attributes::URL_PATH, options.cut(&path));
         if let Some(query) = request.uri.query() {
             let query = redact::query(query, &redaction.query_keys);
-            attributes.push(KeyValue::new(attributes::URL_QUERY, options.owned(&query)));
+            into.text(attributes::URL_QUERY, options.cut(&query));
         }
-        let route = self.route();
-        self.routed.set(route.is_some());
-        let name = match &route {
-            Some(route) => {
-                attributes.push(KeyValue::new(attributes::HTTP_ROUTE, options.shared(route)));
-                options.routed_name(request.method, route)
-            }
-            None => options.method_name(request.method),
-        };
+        if let Some(route) = &route {
+            into.frequent_text(attributes::HTTP_ROUTE, options.cut(route));
+        }
         let server = forwarded
             .server
             .or_else(|| HostAndPort::of_request(request.uri, request.headers));
         if let Some(server) = server {
-            attributes.push(KeyValue::new(
-                attributes::SERVER_ADDRESS,
-                options.shared(server.host),
-            ));
-            if let Some(port) = server.port {
-                attributes.push(KeyValue::new(attributes::SERVER_PORT, i64::from(port)));
-            }
+            options.tell_server(server.host, server.port, into);
         }
         if let Some(peer) = peer {
-            let address = shared_ip(peer.ip());
-            let client = forwarded.client.map_or_else(|| address.clone(), shared_ip);
-            attributes.extend([
-                KeyValue::new(attributes::CLIENT_ADDRESS, client),
-                KeyValue::new(attributes::NETWORK_PEER_ADDRESS, address),
-                KeyValue::new(attributes::NETWORK_PEER_PORT, i64::from(peer.port())),
-            ]);
+            let address = IpText::new(peer.ip());
+            match forwarded.client {
+                Some(client) => {
+                    into.frequent_text(attributes::CLIENT_ADDRESS, IpText::new(client).as_str());
+                }
+                None => into.frequent_text(attributes::CLIENT_ADDRESS, address.as_str()),
+            }
+            into.frequent_text(attributes::NETWORK_PEER_ADDRESS, address.as_str());
+            into.number(attributes::NETWORK_PEER_PORT, i64::from(peer.port()));
         }
-        attributes.extend(attributes::protocol_version(request.version));
-        attributes.extend(options.user_agent(request.headers));
-        let extras = &self.options.extras;
-        extras
-            .request
-            .extend(&mut attributes, request.headers, redaction);
+        if let Some(version) = attributes::protocol_version(request.version) {
+            into.fixed_text(attributes::NETWORK_PROTOCOL_VERSION, version);
+        }
+        options.tell_user_agent(request.headers, into);
+        let captured = &self.options.extras.request;
+        captured.tell(request.headers, redaction, into);
+    }
 
-        let mut builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
-        builder.attributes = Some(attributes);
-        builder
+    fn route(&self) -> Option<Cow<'a, str>> {
+        self.options.route.as_ref()?(self.request)
+    }
+}
+
+impl Describe for Description<'_> {
+    fn describe(&self) -> SpanBuilder {
+        let mut told = Described::with_capacity(CAPACITY);
+        self.tell(&mut told);
+        told.into_builder()
     }
 
     fn sketch(&self) -> Option<SpanBuilder> {
         let name = self.options.attributes.method_name(self.request.method);
-        Some(SpanBuilder::from_name(name).with_kind(SpanKind::Server))
+        Some(SpanBuilder::from_name(name.to_cow()).with_kind(SpanKind::Server))
+    }
+
+    fn record(&self, into: &mut dyn Recording) {
+        self.tell(into);
     }
 }
 
@@ -213,7 +211,7 @@ impl Record for Recorder {
             && let Some(found) = deferred.get()
         {
             if !renamed {
-                let name = attributes.routed_name(method, &found);
+                let name = attributes.routed_name(method, &found).to_cow();
                 span.context().span().update_name(name);
             }
             let found = attributes.shared(&found);

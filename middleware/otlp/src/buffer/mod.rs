@@ -20,6 +20,7 @@ mod state;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
 
@@ -108,24 +109,39 @@ impl Buffer {
 
     /// Takes a span, or refuses and counts it: before encoding it where that can be known.
     pub(crate) fn push(&self, span: &SpanData) {
-        let refused = match self.gate.load(Ordering::Relaxed) {
-            GATE_OPEN => None,
-            GATE_FULL => Some(&self.refused_full),
-            _ => Some(&self.refused_shutdown),
-        };
-        if let Some(refused) = refused {
-            refused.fetch_add(1, Ordering::Relaxed);
-            return;
+        if self.admits() {
+            scratch::encoded(span, |encoded| {
+                self.place(&span.instrumentation_scope, encoded);
+            });
         }
-        let placed = scratch::encoded(span, |encoded| {
-            let mut state = self.lock();
-            let placed = state.place(&self.limits, &span.instrumentation_scope, encoded);
-            if placed.shut {
-                self.gate.store(GATE_FULL, Ordering::Relaxed);
-            }
-            placed
-        });
-        if let Placed { wake: true, .. } = placed {
+    }
+
+    /// Takes a span that is encoded already, or refuses and counts it.
+    pub(crate) fn push_encoded(&self, scope: &InstrumentationScope, span: &[u8]) {
+        if self.admits() {
+            self.place(scope, span);
+        }
+    }
+
+    /// Whether the gate is open; a span that is stopped by it is counted.
+    fn admits(&self) -> bool {
+        let refused = match self.gate.load(Ordering::Relaxed) {
+            GATE_OPEN => return true,
+            GATE_FULL => &self.refused_full,
+            _ => &self.refused_shutdown,
+        };
+        refused.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn place(&self, scope: &InstrumentationScope, span: &[u8]) {
+        let mut state = self.lock();
+        let Placed { wake, shut } = state.place(&self.limits, scope, span);
+        if shut {
+            self.gate.store(GATE_FULL, Ordering::Relaxed);
+        }
+        drop(state);
+        if wake {
             self.wake.notify_one();
         }
     }

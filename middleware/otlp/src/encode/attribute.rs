@@ -13,18 +13,11 @@ pub(super) fn put_attributes(out: &mut Vec<u8>, field: u32, attributes: &[KeyVal
 /// Appends one `KeyValue { key = 1, value = 2 }`. The value is written even when empty: one that is
 /// present and empty is not the same as none.
 #[inline]
-pub(super) fn put_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &Value) {
+pub(crate) fn put_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &Value) {
     let tag = (field << 3 | 2) as u8;
     // Most attributes are a short key and a short text or number: every length takes one byte.
     match value {
-        Value::String(value) if !key.is_empty() && key.len() + value.as_str().len() <= 0x7f - 6 => {
-            let value = value.as_str();
-            let (key_len, len) = (key.len() as u8, value.len() as u8);
-            out.extend_from_slice(&[tag, key_len + len + 6, 0x0a, key_len]);
-            out.extend_from_slice(key.as_bytes());
-            out.extend_from_slice(&[0x12, len + 2, 0x0a, len]);
-            out.extend_from_slice(value.as_bytes());
-        }
+        Value::String(value) => put_text_attribute(out, field, key, value.as_str()),
         Value::I64(value) if !key.is_empty() && key.len() <= 0x7f - 15 => {
             let (key_len, len) = (key.len() as u8, int_len(*value) as u8);
             out.extend_from_slice(&[tag, key_len + len + 4, 0x0a, key_len]);
@@ -33,6 +26,45 @@ pub(super) fn put_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &Va
             put_int(out, *value);
         }
         value => put_any_attribute(out, field, key, value),
+    }
+}
+
+/// [`put_attribute`] of a text.
+#[inline]
+pub(crate) fn put_text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
+    if key.is_empty() || key.len() + value.len() > 0x7f - 6 {
+        return put_long_text_attribute(out, field, key, value);
+    }
+    let tag = (field << 3 | 2) as u8;
+    let (key_len, len) = (key.len() as u8, value.len() as u8);
+    out.extend_from_slice(&[tag, key_len + len + 6, 0x0a, key_len]);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(&[0x12, len + 2, 0x0a, len]);
+    out.extend_from_slice(value.as_bytes());
+}
+
+/// [`put_text_attribute`] of any length.
+fn put_long_text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
+    put_text_attribute_of_parts(out, field, key, &[value]);
+}
+
+/// [`put_text_attribute`] of several texts in a row.
+pub(crate) fn put_text_attribute_of_parts(
+    out: &mut Vec<u8>,
+    field: u32,
+    key: &str,
+    parts: &[&str],
+) {
+    let len = parts.iter().map(|part| part.len()).sum();
+    let value_len = nested_len(len);
+    put_len(out, field, key_value_len(key, value_len));
+    if !key.is_empty() {
+        put_str(out, 1, key);
+    }
+    put_len(out, 2, value_len);
+    put_len(out, 1, len);
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
     }
 }
 

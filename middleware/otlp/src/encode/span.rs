@@ -13,15 +13,9 @@ use crate::wire::{nested_len, put_key, put_len, put_varint, varint_len, wire_typ
 /// next to nothing, and the caller measures the whole by the growth of `out`.
 pub(crate) fn put_span(out: &mut Vec<u8>, span: &SpanData) {
     put_context(out, &span.span_context);
-    if span.parent_span_id != SpanId::INVALID {
-        put_len(out, 4, 8);
-        out.extend_from_slice(&span.parent_span_id.to_bytes());
-    }
-    if !span.name.is_empty() {
-        put_str(out, 5, &span.name);
-    }
-    out.extend_from_slice(&[0x30, kind(&span.span_kind)]);
-    put_nanos(out, 7, span.start_time);
+    put_parent(out, span.parent_span_id);
+    put_name(out, &span.name);
+    put_beginning(out, &span.span_kind, span.start_time);
     put_nanos(out, 8, span.end_time);
     put_attributes(out, 9, &span.attributes);
     put_count(out, 10, span.dropped_attributes_count);
@@ -34,11 +28,73 @@ pub(crate) fn put_span(out: &mut Vec<u8>, span: &SpanData) {
     }
     put_count(out, 14, span.links.dropped_count);
     put_status(out, &span.status);
-    put_flags(
-        out,
-        16,
-        flags(&span.span_context, span.parent_span_is_remote),
-    );
+    put_span_flags(out, &span.span_context, span.parent_span_is_remote);
+}
+
+/// What a span could not keep, by the limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DroppedCounts {
+    pub(crate) attributes: u32,
+    pub(crate) events: u32,
+    pub(crate) links: u32,
+}
+
+/// `trace_id = 1`, `span_id = 2`, `trace_state = 3`, `parent_span_id = 4`, `flags = 16`.
+pub(crate) fn put_place(
+    out: &mut Vec<u8>,
+    context: &SpanContext,
+    parent_span_id: SpanId,
+    parent_is_remote: bool,
+) {
+    put_context(out, context);
+    put_parent(out, parent_span_id);
+    put_span_flags(out, context, parent_is_remote);
+}
+
+fn put_parent(out: &mut Vec<u8>, parent_span_id: SpanId) {
+    if parent_span_id != SpanId::INVALID {
+        put_len(out, 4, 8);
+        out.extend_from_slice(&parent_span_id.to_bytes());
+    }
+}
+
+fn put_span_flags(out: &mut Vec<u8>, context: &SpanContext, parent_is_remote: bool) {
+    put_flags(out, 16, flags(context, parent_is_remote));
+}
+
+/// `name = 5`.
+pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
+    if !name.is_empty() {
+        put_str(out, 5, name);
+    }
+}
+
+/// [`put_name`] of two with a space between.
+pub(crate) fn put_name_pair(out: &mut Vec<u8>, first: &str, second: &str) {
+    put_len(out, 5, first.len() + 1 + second.len());
+    out.extend_from_slice(first.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(second.as_bytes());
+}
+
+/// `kind = 6`, `start_time_unix_nano = 7`.
+pub(crate) fn put_beginning(out: &mut Vec<u8>, span_kind: &SpanKind, start_time: SystemTime) {
+    out.extend_from_slice(&[0x30, kind(span_kind)]);
+    put_nanos(out, 7, start_time);
+}
+
+/// `end_time_unix_nano = 8`, what was dropped (10, 12, 14), `status = 15`.
+pub(crate) fn put_end(
+    out: &mut Vec<u8>,
+    end_time: SystemTime,
+    status: &Status,
+    dropped: &DroppedCounts,
+) {
+    put_nanos(out, 8, end_time);
+    put_count(out, 10, dropped.attributes);
+    put_count(out, 12, dropped.events);
+    put_count(out, 14, dropped.links);
+    put_status(out, status);
 }
 
 /// `trace_id = 1`, `span_id = 2`, `trace_state = 3`: the beginning of a `Span` and of a `Link`.
@@ -86,7 +142,7 @@ fn put_trace_state(out: &mut Vec<u8>, trace_state: &TraceState) {
 
 /// `Event { time_unix_nano = 1, name = 2, attributes = 3, dropped_attributes_count = 4 }` as field
 /// 11.
-fn put_event(out: &mut Vec<u8>, event: &Event) {
+pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) {
     let time = nanos(event.timestamp);
     let len = if time == 0 { 0 } else { 9 }
         + str_len(&event.name)
@@ -103,7 +159,7 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
 
 /// `Link { trace_id = 1, span_id = 2, trace_state = 3, attributes = 4, dropped_attributes_count =
 /// 5, flags = 6 }` as field 13.
-fn put_link(out: &mut Vec<u8>, link: &Link) {
+pub(crate) fn put_link(out: &mut Vec<u8>, link: &Link) {
     let len = context_len(&link.span_context)
         + attributes_len(&link.attributes)
         + count_len(link.dropped_attributes_count)

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -318,6 +319,8 @@ impl ExporterBuilder {
             outcome,
             commands,
             resource,
+            value_chars: AtomicUsize::new(usize::MAX),
+            provider_has_ended: AtomicBool::new(false),
             late,
             traffic,
             service_bytes: self.service_bytes,

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use tower_service::Service;
 
@@ -17,6 +19,7 @@ use super::service::{ExporterService, Traffic};
 use super::stats::Stats;
 use super::thread::ResourceSlot;
 use crate::buffer::Buffer;
+use crate::record::{SpanRecorder, shorten};
 use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt};
 
 /// The handle on a span exporter: what became of its spans, flush, shutdown.
@@ -53,12 +56,16 @@ pub struct Exporter {
 
 /// What handles, the processor and the thread share. The thread has no sender: without handles its
 /// channel is closed.
-pub(super) struct Core {
+pub(crate) struct Core {
     pub(super) buffer: Arc<Buffer>,
     pub(super) health: Arc<Health>,
     pub(super) outcome: Arc<OnceLock<Outcome>>,
     pub(super) commands: UnboundedSender<Command>,
     pub(super) resource: Arc<ResourceSlot>,
+    /// The longest text of an attribute, in characters.
+    pub(super) value_chars: AtomicUsize,
+    /// Whether the processor was shut down by its provider.
+    pub(super) provider_has_ended: AtomicBool,
     pub(super) late: Late,
     pub(super) traffic: Arc<Traffic>,
     pub(super) service_bytes: usize,
@@ -108,6 +115,27 @@ impl Exporter {
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn observe_with(&self, meter: &opentelemetry::metrics::Meter) {
         super::metrics::observe(&self.core, meter);
+    }
+
+    /// A recorder for the spans of one scope, which encodes them as they are told, without the SDK: for
+    /// [`Spans::with_recorder`](towline_span::Spans::with_recorder). `limits` are those of the provider
+    /// whose spans stand beside.
+    ///
+    /// Its spans are counted and exported as those of the [`Processor`](crate::Processor) are. When the
+    /// provider of the processor is shut down it starts no more spans, as the provider does not.
+    #[must_use]
+    pub fn recorder(&self, scope: InstrumentationScope, limits: SpanLimits) -> SpanRecorder {
+        SpanRecorder::new(Arc::clone(&self.core), scope, limits)
+    }
+
+    /// Sets how many characters of a text an attribute keeps, of the span itself, of its events and
+    /// links, and of each text in a list. Default: [`None`], no limit, as in the
+    /// [specification](https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/common/README.md#attribute-limits).
+    ///
+    /// It counts from the next span on.
+    pub fn set_attribute_value_length_limit(&self, chars: Option<usize>) {
+        let chars = chars.unwrap_or(usize::MAX);
+        self.core.value_chars.store(chars, Ordering::Relaxed);
     }
 
     /// A service that ships batches which others have encoded, such as those that a server has
@@ -250,6 +278,33 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
+    /// A span of the SDK has ended.
+    pub(super) fn push(&self, mut span: SpanData) {
+        if let Some(chars) = self.value_chars() {
+            shorten(&mut span.attributes, chars);
+            for event in &mut span.events.events {
+                shorten(&mut event.attributes, chars);
+            }
+            for link in &mut span.links.links {
+                shorten(&mut link.attributes, chars);
+            }
+        }
+        self.buffer.push(&span);
+    }
+
+    /// The longest text of an attribute, if there is a limit.
+    pub(crate) fn value_chars(&self) -> Option<usize> {
+        Some(self.value_chars.load(Ordering::Relaxed)).filter(|chars| *chars != usize::MAX)
+    }
+
+    pub(crate) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    pub(crate) fn provider_has_ended(&self) -> bool {
+        self.provider_has_ended.load(Ordering::Relaxed)
+    }
+
     pub(super) fn stats(&self) -> Stats {
         Stats::new(
             &self.buffer.snapshot(),

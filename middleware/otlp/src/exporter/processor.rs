@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -37,7 +38,7 @@ impl SpanProcessor for Processor {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
-            self.core.buffer.push(&span);
+            self.core.push(span);
         }
     }
 
@@ -53,6 +54,7 @@ impl SpanProcessor for Processor {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.core.provider_has_ended.store(true, Ordering::Relaxed);
         match self.core.blocking_shutdown(timeout) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ShutdownErrorKind::Timeout => {

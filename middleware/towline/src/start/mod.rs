@@ -3,7 +3,7 @@
 mod announce;
 mod certificates;
 mod exporter;
-mod limits;
+pub(crate) mod limits;
 mod plan;
 mod provided;
 mod reload;

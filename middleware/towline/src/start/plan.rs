@@ -7,7 +7,7 @@ use towline_propagation::Propagator;
 use towline_sampler::{Control, Rate, Sampler};
 
 use super::announce::{self, Announcement};
-use super::limits::{self, LengthLimit, Limited};
+use super::limits;
 use super::provided::{self, Provided};
 use super::reload::Basis;
 use super::target::{self, Target};
@@ -51,7 +51,8 @@ pub(super) struct Own {
     /// None where spans go to somebody's processors alone.
     exporter: Option<ExporterBuilder>,
     provider: TracerProviderBuilder,
-    limit: LengthLimit,
+    /// Whether somebody wants to see the SDK's spans.
+    has_processors: bool,
     random_trace_ids: bool,
     pub(super) basis: Basis,
     complaints: Vec<String>,
@@ -186,7 +187,7 @@ fn own(
         sampler,
         resource,
         propagator,
-        limit: basis.limit(),
+        has_processors: builder.has_processors,
         settings,
         client,
         exporter,
@@ -257,7 +258,7 @@ impl Own {
                     let target = self.target.as_ref();
                     StartError::new(exporter::problem(error, &self.settings, target))
                 })?;
-                let processor = Limited::new(processor, self.limit);
+                exporter.set_attribute_value_length_limit(limits::value_chars(&self.settings));
                 let provider = self.provider.with_span_processor(processor);
                 (provider, Some(exporter))
             }
@@ -274,10 +275,12 @@ impl Own {
             }
             .tell(&self.complaints);
         }
+        let recorder_limits = (!self.has_processors).then(|| limits::counts(&self.settings));
         Ok(Towline::new(Parts {
             provider: provider.build(),
             sampler: self.sampler,
             exporter,
+            recorder_limits,
             propagator: self.propagator,
             random_trace_ids: self.random_trace_ids,
             role: Role::Owner,

@@ -38,6 +38,7 @@ impl Provided {
             provider: self.provider,
             sampler: self.sampler,
             exporter: None,
+            recorder_limits: None,
             propagator: self.propagator,
             random_trace_ids: self.random_trace_ids,
             role: Role::Guest,

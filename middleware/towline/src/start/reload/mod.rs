@@ -4,7 +4,6 @@ use towline_http::Filters;
 use towline_sampler::{Control, Rate};
 
 use super::announce::TARGET;
-use super::limits::LengthLimit;
 use crate::config::{KEYS, Key, Settings};
 use crate::environment::Variables;
 use crate::handle::Role;
@@ -38,7 +37,6 @@ pub(crate) struct Basis {
     is_on_by_default: bool,
     /// The rate where nobody says one.
     rate: Option<Rate>,
-    limit: Option<LengthLimit>,
     /// What was told to need a restart.
     told: Vec<Change>,
 }
@@ -137,7 +135,6 @@ impl Basis {
             .or(builder.config.settings.clone())
             .or(environment.clone());
         Self {
-            limit: Some(LengthLimit::of(&in_force)),
             is_disabled: variables.disabled,
             is_on_by_default: code.exporter_url.is_some()
                 || builder.transport.is_some()
@@ -162,13 +159,6 @@ impl Basis {
     /// What is in force.
     pub(crate) const fn settings(&self) -> &Settings {
         &self.in_force
-    }
-
-    pub(super) fn limit(&self) -> LengthLimit {
-        match &self.limit {
-            Some(limit) => limit.clone(),
-            None => LengthLimit::of(&self.in_force),
-        }
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -229,9 +219,6 @@ impl Basis {
         }
         if has_changed("skip_paths") {
             filters.set(layers::filters(&self.in_force).unwrap_or_default());
-        }
-        if let Some(limit) = &self.limit {
-            limit.set(&self.in_force);
         }
         self.tell(&reload);
         reload
