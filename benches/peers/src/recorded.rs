@@ -2,6 +2,8 @@
 
 use fastrace::collector::SpanRecord;
 use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_sdk::trace::SpanData;
 
 /// What was recorded of a request.
@@ -103,7 +105,7 @@ impl From<&opentelemetry_proto::tonic::trace::v1::Span> for Recorded {
             attributes: span
                 .attributes
                 .iter()
-                .map(|it| (it.key.clone(), format!("{:?}", it.value)))
+                .map(|it| (it.key.clone(), text(it.value.as_ref())))
                 .collect(),
             events: span.events.len(),
             is_error: span
@@ -111,5 +113,14 @@ impl From<&opentelemetry_proto::tonic::trace::v1::Span> for Recorded {
                 .as_ref()
                 .is_some_and(|it| it.code() == StatusCode::Error),
         }
+    }
+}
+
+/// A value as the API would show it.
+fn text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
     }
 }

@@ -197,12 +197,17 @@ impl Filters {
         self.current().to_vec()
     }
 
+    /// Whether there are none, so that nothing is skipped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.0.any.load(Ordering::Acquire)
+    }
+
     /// Whether a request is skipped.
     #[must_use]
     pub fn skips(&self, request: RequestHead<'_>) -> bool {
         // The functions of a user run outside of the lock.
-        self.0.any.load(Ordering::Acquire)
-            && self.current().iter().any(|filter| filter.matches(request))
+        !self.is_empty() && self.current().iter().any(|filter| filter.matches(request))
     }
 
     /// Has this function called with every new set, in place of the function before: on the thread that

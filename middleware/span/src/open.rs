@@ -53,6 +53,13 @@ impl OpenSpan {
         self.recording
     }
 
+    /// Sets an attribute, if the span is recorded and has not ended.
+    pub fn set_attribute(&self, attribute: KeyValue) {
+        if self.recording {
+            self.context.span().set_attribute(attribute);
+        }
+    }
+
     /// Sets what a drop means from here on. At first it is
     /// [`Outcome::CancelledBeforeResponse`].
     pub fn or_else(&mut self, outcome: Outcome) {
@@ -112,12 +119,16 @@ impl OpenSpan {
             None => (None, None),
         };
         let span = self.context.span();
-        span.set_attributes(
-            attributes
-                .into_iter()
-                .chain(error_type)
-                .chain(outcome.attribute()),
-        );
+        for attribute in attributes {
+            span.set_attribute(attribute);
+        }
+        // One by one: a chain would be as long where there is nothing in it.
+        if let Some(error_type) = error_type {
+            span.set_attribute(error_type);
+        }
+        if let Some(outcome) = outcome.attribute() {
+            span.set_attribute(outcome);
+        }
         if let Some(status) = status {
             span.set_status(status);
         }

@@ -73,6 +73,13 @@ pub trait Recording {
         self.text(key, value);
     }
 
+    /// Several attributes with the same text, which comes again and again.
+    fn frequent_texts(&mut self, keys: &[&'static str], value: &str) {
+        for key in keys {
+            self.frequent_text(key, value);
+        }
+    }
+
     /// An attribute whose text is one of a few.
     fn fixed_text(&mut self, key: &'static str, value: &'static str) {
         self.attribute(KeyValue::new(key, value));
@@ -192,6 +199,13 @@ impl Recording for Described {
         self.push(KeyValue::new(key, shared(value)));
     }
 
+    fn frequent_texts(&mut self, keys: &[&'static str], value: &str) {
+        let value = shared(value);
+        for key in keys {
+            self.push(KeyValue::new(*key, value.clone()));
+        }
+    }
+
     fn attribute(&mut self, attribute: KeyValue) {
         self.push(attribute);
     }
@@ -254,6 +268,7 @@ mod tests {
         told.text("a", "1");
         told.text_of_parts("ab", &["1", "", "2"]);
         told.frequent_text("b", "2");
+        told.frequent_texts(&["b1", "b2"], "2");
         told.fixed_text("c", "3");
         told.number("d", 4);
         told.attribute(KeyValue::new("e", true));
@@ -272,6 +287,8 @@ mod tests {
                 KeyValue::new("a", "1"),
                 KeyValue::new("ab", "12"),
                 KeyValue::new("b", "2"),
+                KeyValue::new("b1", "2"),
+                KeyValue::new("b2", "2"),
                 KeyValue::new("c", "3"),
                 KeyValue::new("d", 4),
                 KeyValue::new("e", true),
@@ -283,7 +300,10 @@ mod tests {
 
     #[test]
     fn a_name_of_one_piece_is_not_copied_if_it_lives_for_ever() {
-        assert!(matches!(SpanName::Fixed("GET").to_cow(), Cow::Borrowed("GET")));
+        assert!(matches!(
+            SpanName::Fixed("GET").to_cow(),
+            Cow::Borrowed("GET")
+        ));
         assert_eq!(SpanName::Text("a b").to_cow(), "a b");
     }
 }

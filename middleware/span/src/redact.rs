@@ -105,6 +105,15 @@ impl QueryKeys {
         (self.defaults && DEFAULT_REDACTED_QUERY_KEYS.contains(&&*key))
             || self.others.contains(&key)
     }
+
+    /// Whether a key of so many bytes is among them.
+    fn has_len(&self, len: usize) -> bool {
+        (self.defaults
+            && DEFAULT_REDACTED_QUERY_KEYS
+                .iter()
+                .any(|key| key.len() == len))
+            || self.others.iter().any(|key| key.len() == len)
+    }
 }
 
 impl Default for QueryKeys {
@@ -120,6 +129,9 @@ pub fn query<'a>(query: &'a str, keys: &QueryKeys) -> Cow<'a, str> {
     fn secret<'a>(pair: &'a str, keys: &QueryKeys) -> Option<&'a str> {
         let (key, _value) = pair.split_once('=')?;
         keys.contains(key).then_some(key)
+    }
+    if !may_have_secret_key(query, keys) {
+        return text(query, keys);
     }
     if !query.split('&').any(|pair| secret(pair, keys).is_some()) {
         return text(query, keys);
@@ -144,6 +156,9 @@ pub fn query<'a>(query: &'a str, keys: &QueryKeys) -> Cow<'a, str> {
 /// was cut at least [`LOOKAHEAD_BYTES`] behind of what is kept.
 #[must_use]
 pub fn text<'a>(text: &'a str, keys: &QueryKeys) -> Cow<'a, str> {
+    if !has_marks(text) {
+        return Cow::Borrowed(text);
+    }
     let mut clean = String::new();
     let mut from = 0;
     while let Some(secret) = next_secret(text, from, keys) {
@@ -182,6 +197,36 @@ pub fn bounded_display(value: impl Display, keys: &QueryKeys, max_bytes: usize) 
 
 /// How far behind of what is kept a text is looked at, in bytes.
 pub const LOOKAHEAD_BYTES: usize = 1024;
+
+/// Whether there is anything in a text that a secret may stand behind: most have none, and that is
+/// quickly seen.
+fn has_marks(text: &str) -> bool {
+    let mut before = 0;
+    text.bytes().any(|byte| {
+        let is_mark = matches!(byte, b'?' | b'&' | b'#') || (byte == b'/' && before == b'/');
+        before = byte;
+        is_mark
+    })
+}
+
+/// Whether a pair of a query may have a secret key, by the lengths of the keys; one that is
+/// percent-encoded may be any.
+fn may_have_secret_key(query: &str, keys: &QueryKeys) -> bool {
+    let mut key_len = Some(0);
+    query.bytes().any(|byte| {
+        match (byte, key_len) {
+            (b'&', _) => key_len = Some(0),
+            (_, None) => {}
+            (b'%', _) => return true,
+            (b'=', Some(len)) => {
+                key_len = None;
+                return keys.has_len(len);
+            }
+            (_, Some(len)) => key_len = Some(len + 1),
+        }
+        false
+    })
+}
 
 /// The first secret from here on.
 fn next_secret(text: &str, from: usize, keys: &QueryKeys) -> Option<Secret> {

@@ -108,7 +108,6 @@ impl IpText {
         self.len += 1;
         Ok(())
     }
-
 }
 
 impl Write for IpText {

@@ -250,7 +250,9 @@ where
 
     /// Whether spans are recorded without the tracer.
     fn records(&self) -> bool {
-        self.recorder.as_ref().is_some_and(|recorder| recorder.is_open())
+        self.recorder
+            .as_ref()
+            .is_some_and(|recorder| recorder.is_open())
     }
 
     /// A span that is recorded under this parent.
@@ -290,7 +292,11 @@ where
             return OpenSpan::passing(base.clone());
         };
         let sampled = decided.predecision() == Predecision::Yes;
-        let random = if self.random_trace_ids { RANDOM } else { TraceFlags::NOT_SAMPLED };
+        let random = if self.random_trace_ids {
+            RANDOM
+        } else {
+            TraceFlags::NOT_SAMPLED
+        };
         let span_context = SpanContext::new(
             trace_id,
             SpanId::from(fastrand::u64(1..)),

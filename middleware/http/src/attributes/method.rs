@@ -1,15 +1,10 @@
 use http::Method;
 
-/// The known methods: RFC 9110's, PATCH (RFC 5789) and QUERY (a draft), as the conventions list them.
-const KNOWN: [&str; 10] = [
-    "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY",
-];
-
 /// Which methods are recorded by their name; the rest are `_OTHER`, so that a caller cannot make up
 /// new ones without end.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Methods {
-    /// Those that the conventions list.
+    /// Those that the conventions list: RFC 9110's, PATCH (RFC 5789) and QUERY (a draft).
     #[default]
     Conventional,
     /// A list of the user's own, in place of the other.
@@ -27,5 +22,17 @@ impl Methods {
 
 /// The name of a well-known method, which lives for ever.
 pub(super) fn static_name(method: &Method) -> Option<&'static str> {
-    KNOWN.into_iter().find(|known| *known == method.as_str())
+    Some(match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ if method.as_str() == "QUERY" => "QUERY",
+        _ => return None,
+    })
 }

@@ -32,7 +32,8 @@ pub struct Recorder {
     running: Option<Box<Running>>,
     peer: Option<SocketAddr>,
     head: Option<(StatusCode, Version)>,
-    failure: Option<Failure>,
+    /// Boxed, as what is rare: it is moved with every request.
+    failure: Option<Box<Failure>>,
 }
 
 // === impl Description ===
@@ -123,7 +124,7 @@ impl Record for Recorder {
             self.peer = (options.peer)(head);
             let failed = head.status.is_client_error() || head.status.is_server_error();
             let failure = failed.then(|| status_failure(head.status));
-            self.failure = classified(options.classify.as_ref(), head, failure);
+            self.failure = classified(options.classify.as_ref(), head, failure).map(Box::new);
             if let Some(running) = &mut self.running {
                 running.head(&options.extras, head, &options.attributes.redaction);
             }
@@ -136,7 +137,7 @@ impl Record for Recorder {
     fn error<E: 'static>(&mut self, error: &E) {
         if let Some(options) = &self.options {
             let keys = &options.attributes.redaction.query_keys;
-            self.failure = Some(failure_of(error, keys));
+            self.failure = Some(Box::new(failure_of(error, keys)));
         }
     }
 
@@ -146,26 +147,26 @@ impl Record for Recorder {
         };
         let (status, version) = self.head.unzip();
         let failure = self.failure.take().filter(|_| outcome != Outcome::Panicked);
-        let peer = self.peer.map(|peer| {
-            [
-                KeyValue::new(attributes::NETWORK_PEER_ADDRESS, shared_ip(peer.ip())),
-                KeyValue::new(attributes::NETWORK_PEER_PORT, i64::from(peer.port())),
-            ]
-        });
-        let captured = self.running.take().map(|running| {
+        let failure = failure.map(|failure| *failure);
+        if let Some(status) = status {
+            span.set_attribute(attributes::status_code(status));
+        }
+        if let Some(version) = version.and_then(attributes::protocol_version) {
+            let key = attributes::NETWORK_PROTOCOL_VERSION;
+            span.set_attribute(KeyValue::new(key, version));
+        }
+        if let Some(peer) = self.peer {
+            let (address, port) = (shared_ip(peer.ip()), i64::from(peer.port()));
+            span.set_attribute(KeyValue::new(attributes::NETWORK_PEER_ADDRESS, address));
+            span.set_attribute(KeyValue::new(attributes::NETWORK_PEER_PORT, port));
+        }
+        if let Some(running) = self.running.take() {
             let redaction = &options.attributes.redaction;
-            running.end(&options.extras, outcome, failure.as_ref(), redaction)
-        });
-        let known = status
-            .map(attributes::status_code)
-            .into_iter()
-            .chain(version.and_then(|version| {
-                let version = attributes::protocol_version(version)?;
-                Some(KeyValue::new(attributes::NETWORK_PROTOCOL_VERSION, version))
-            }))
-            .chain(peer.into_iter().flatten())
-            .chain(captured.into_iter().flatten());
-        span.end(outcome, failure, known);
+            for attribute in running.end(&options.extras, outcome, failure.as_ref(), redaction) {
+                span.set_attribute(attribute);
+            }
+        }
+        span.end(outcome, failure, []);
     }
 }
 

@@ -258,9 +258,10 @@ where
 
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
         let Self { spans, options } = self;
-        let propagator = &options.propagator;
-        let skipped = options.skips(RequestHead::from(&*request));
-        let context = RequestContext::new(propagator, options.query_context, request.uri());
+        let context =
+            RequestContext::new(&options.propagator, options.query_context, request.uri());
+        // While it is off nothing gets a span anyway.
+        let skipped = spans.is_enabled() && options.skips(RequestHead::from(&*request));
         if (skipped || !spans.is_enabled()) && !context.is_present(request.headers()) {
             return None;
         }
@@ -317,6 +318,9 @@ impl<S, T> Layer<S> for TraceLayer<T> {
 impl Options {
     /// Whether a request gets no span, by the target that the caller asked for.
     fn skips(&self, mut request: RequestHead<'_>) -> bool {
+        if self.filters.is_empty() {
+            return false;
+        }
         if let Some(target) = self.target.and_then(|target| target(&request)) {
             request.uri = target;
         }

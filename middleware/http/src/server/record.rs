@@ -5,9 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt};
-use towline_span::{
-    Describe, Described, Failure, IpText, OpenSpan, Outcome, Recording, redact,
-};
+use towline_span::{Describe, Described, Failure, IpText, OpenSpan, Outcome, Recording, redact};
 
 use super::layer::Options;
 use super::route::DeferredRoute;
@@ -32,9 +30,10 @@ pub struct Recorder {
     options: Option<Arc<Options>>,
     running: Option<Box<Running>>,
     status: Option<StatusCode>,
-    failure: Option<Failure>,
+    /// Boxed, as what is rare: it is moved with every request.
+    failure: Option<Box<Failure>>,
     /// A route that a router inside may yet name, and the method for the name of the span then.
-    deferred: Option<(DeferredRoute, Method)>,
+    deferred: Option<Box<(DeferredRoute, Method)>>,
 }
 
 // === impl Description ===
@@ -99,13 +98,17 @@ impl<'a> Description<'a> {
         }
         if let Some(peer) = peer {
             let address = IpText::new(peer.ip());
+            let address = address.as_str();
             match forwarded.client {
                 Some(client) => {
                     into.frequent_text(attributes::CLIENT_ADDRESS, IpText::new(client).as_str());
+                    into.frequent_text(attributes::NETWORK_PEER_ADDRESS, address);
                 }
-                None => into.frequent_text(attributes::CLIENT_ADDRESS, address.as_str()),
+                None => into.frequent_texts(
+                    &[attributes::CLIENT_ADDRESS, attributes::NETWORK_PEER_ADDRESS],
+                    address,
+                ),
             }
-            into.frequent_text(attributes::NETWORK_PEER_ADDRESS, address.as_str());
             into.number(attributes::NETWORK_PEER_PORT, i64::from(peer.port()));
         }
         if let Some(version) = attributes::protocol_version(request.version) {
@@ -162,7 +165,7 @@ impl Recorder {
 
     /// Renames the span when it ends, if a router has named the route by then.
     pub(crate) fn defer_route(&mut self, route: DeferredRoute, method: &Method) {
-        self.deferred = Some((route, method.clone()));
+        self.deferred = Some(Box::new((route, method.clone())));
     }
 }
 
@@ -179,10 +182,9 @@ impl Record for Recorder {
     fn head(&mut self, head: ResponseHead<'_>) -> Rest {
         self.status = Some(head.status);
         let failed = head.status.is_server_error();
-        self.failure = failed.then(|| status_failure(head.status));
         if let Some(options) = &self.options {
-            let failure = self.failure.take();
-            self.failure = classified(options.classify.as_ref(), head, failure);
+            let failure = failed.then(|| status_failure(head.status));
+            self.failure = classified(options.classify.as_ref(), head, failure).map(Box::new);
             if let Some(running) = &mut self.running {
                 running.head(&options.extras, head, &options.attributes.redaction);
             }
@@ -195,7 +197,7 @@ impl Record for Recorder {
     fn error<E: 'static>(&mut self, error: &E) {
         if let Some(options) = &self.options {
             let keys = &options.attributes.redaction.query_keys;
-            self.failure = Some(failure_of(error, keys));
+            self.failure = Some(Box::new(failure_of(error, keys)));
         }
     }
 
@@ -207,7 +209,7 @@ impl Record for Recorder {
         let running = self.running.take();
         let renamed = running.as_ref().is_some_and(|running| running.is_renamed());
         let mut route = None;
-        if let Some((deferred, method)) = &self.deferred
+        if let Some((deferred, method)) = self.deferred.as_deref()
             && let Some(found) = deferred.get()
         {
             if !renamed {
@@ -218,6 +220,7 @@ impl Record for Recorder {
             route = Some(KeyValue::new(attributes::HTTP_ROUTE, found));
         }
         let failure = self.failure.take().filter(|_| outcome != Outcome::Panicked);
+        let failure = failure.map(|failure| *failure);
         let captured = running.map(|running| {
             running.end(
                 &options.extras,
@@ -226,12 +229,12 @@ impl Record for Recorder {
                 &attributes.redaction,
             )
         });
-        let status = self.status.map(attributes::status_code);
-        let known = status.into_iter().chain(route);
-        span.end(
-            outcome,
-            failure,
-            known.chain(captured.into_iter().flatten()),
-        );
+        if let Some(status) = self.status {
+            span.set_attribute(attributes::status_code(status));
+        }
+        for attribute in route.into_iter().chain(captured.into_iter().flatten()) {
+            span.set_attribute(attribute);
+        }
+        span.end(outcome, failure, []);
     }
 }

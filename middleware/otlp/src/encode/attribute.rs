@@ -14,24 +14,31 @@ pub(super) fn put_attributes(out: &mut Vec<u8>, field: u32, attributes: &[KeyVal
 /// present and empty is not the same as none.
 #[inline]
 pub(crate) fn put_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &Value) {
-    let tag = (field << 3 | 2) as u8;
-    // Most attributes are a short key and a short text or number: every length takes one byte.
     match value {
         Value::String(value) => put_text_attribute(out, field, key, value.as_str()),
-        Value::I64(value) if !key.is_empty() && key.len() <= 0x7f - 15 => {
-            let (key_len, len) = (key.len() as u8, int_len(*value) as u8);
-            out.extend_from_slice(&[tag, key_len + len + 4, 0x0a, key_len]);
-            out.extend_from_slice(key.as_bytes());
-            out.extend_from_slice(&[0x12, len]);
-            put_int(out, *value);
-        }
+        Value::I64(value) => put_int_attribute(out, field, key, *value),
         value => put_any_attribute(out, field, key, value),
     }
+}
+
+/// [`put_attribute`] of an integer.
+#[inline]
+pub(crate) fn put_int_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: i64) {
+    if key.is_empty() || key.len() > 0x7f - 15 {
+        return put_any_attribute(out, field, key, &Value::I64(value));
+    }
+    let tag = (field << 3 | 2) as u8;
+    let (key_len, len) = (key.len() as u8, int_len(value) as u8);
+    out.extend_from_slice(&[tag, key_len + len + 4, 0x0a, key_len]);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(&[0x12, len]);
+    put_int(out, value);
 }
 
 /// [`put_attribute`] of a text.
 #[inline]
 pub(crate) fn put_text_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
+    // Most attributes are a short key and a short text or number: every length takes one byte.
     if key.is_empty() || key.len() + value.len() > 0x7f - 6 {
         return put_long_text_attribute(out, field, key, value);
     }

@@ -11,9 +11,12 @@ mod envelope;
 mod request;
 mod span;
 
-pub(crate) use self::attribute::{put_attribute, put_text_attribute, put_text_attribute_of_parts};
+pub(crate) use self::attribute::{
+    put_attribute, put_int_attribute, put_text_attribute, put_text_attribute_of_parts,
+};
 pub(crate) use self::envelope::{Envelope, scope_len};
 pub(crate) use self::request::request;
 pub(crate) use self::span::{
-    DroppedCounts, put_beginning, put_end, put_event, put_link, put_name, put_name_pair, put_place, put_span,
+    DroppedCounts, put_beginning, put_end, put_event, put_link, put_name, put_name_pair, put_place,
+    put_span,
 };

@@ -21,8 +21,8 @@ mod worker;
 
 pub use self::build_error::{BuildError, BuildErrorKind};
 pub use self::builder::ExporterBuilder;
-pub use self::handle::Exporter;
 pub(crate) use self::handle::Core;
+pub use self::handle::Exporter;
 pub use self::late::{LateError, LateErrorKind, LatePart};
 pub use self::outcome::{FlushError, FlushErrorKind, ShutdownError, ShutdownErrorKind, Summary};
 pub use self::processor::Processor;

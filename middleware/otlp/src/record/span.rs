@@ -11,8 +11,8 @@ use towline_span::{NewSpan, Recording, SpanName};
 use super::shorten::{shorten, shorten_value, shortened};
 use super::{Inner, now, pool};
 use crate::encode::{
-    DroppedCounts, put_attribute, put_beginning, put_end, put_event, put_link, put_name,
-    put_name_pair, put_place, put_text_attribute, put_text_attribute_of_parts,
+    DroppedCounts, put_attribute, put_beginning, put_end, put_event, put_int_attribute, put_link,
+    put_name, put_name_pair, put_place, put_text_attribute, put_text_attribute_of_parts,
 };
 
 /// A span of a [`SpanRecorder`](super::SpanRecorder), as far as it is told: encoded already.
@@ -78,8 +78,8 @@ impl RecordedSpan {
 
     /// Whether there is room for one more attribute; if not, it is counted.
     fn has_room(&mut self) -> bool {
-        let has_room = !self.has_ended
-            && self.kept.attributes < self.inner.limits.max_attributes_per_span;
+        let has_room =
+            !self.has_ended && self.kept.attributes < self.inner.limits.max_attributes_per_span;
         if has_room {
             self.kept.attributes += 1;
         } else {
@@ -103,7 +103,9 @@ impl RecordedSpan {
         if !self.has_room() {
             return;
         }
-        let value = self.value_chars.map_or(value, |chars| shortened(value, chars));
+        let value = self
+            .value_chars
+            .map_or(value, |chars| shortened(value, chars));
         put_text_attribute(&mut self.fields, ATTRIBUTES, key, value);
     }
 
@@ -150,7 +152,8 @@ impl RecordedSpan {
         put_name(&mut field, name);
         let start = self.name.start;
         let end = start + field.len();
-        self.fields.splice(std::mem::replace(&mut self.name, start..end), field);
+        self.fields
+            .splice(std::mem::replace(&mut self.name, start..end), field);
     }
 
     fn finish(&mut self, end_time: SystemTime) {
@@ -199,6 +202,12 @@ impl Recording for RecordedSpan {
 
     fn fixed_text(&mut self, key: &'static str, value: &'static str) {
         self.put_text(key, value);
+    }
+
+    fn number(&mut self, key: &'static str, value: i64) {
+        if self.has_room() {
+            put_int_attribute(&mut self.fields, ATTRIBUTES, key, value);
+        }
     }
 
     fn attribute(&mut self, attribute: KeyValue) {

@@ -8,7 +8,10 @@ use crate::config::Settings;
 ///
 /// [`Exporter::set_attribute_value_length_limit`]: towline_otlp::Exporter::set_attribute_value_length_limit
 pub(crate) fn value_chars(settings: &Settings) -> Option<usize> {
-    settings.attribute_value_length_limit.as_ref().map(|said| said.value)
+    settings
+        .attribute_value_length_limit
+        .as_ref()
+        .map(|said| said.value)
 }
 
 /// Counts, which are the provider's.
