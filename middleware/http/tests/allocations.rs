@@ -22,13 +22,15 @@ use http_body::Body;
 use http_body_util::Full;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor, TracerProviderBuilder,
+};
 use tower::{Service, service_fn};
 use towline_http::server::PeerAddr;
 use towline_http::{Begin, Filter, Filters, SampledFlag, Trace, Trust, client, server};
 use towline_sampler::{Control, Limit, Rate, Sampler};
 use towline_span::Spans;
-use towline_test_support::{Caller, ScriptedFuture, allocations};
+use towline_test_support::{Caller, SampledIds, ScriptedFuture, allocations};
 
 /// Looks at a span and lets it go, as a processor does that encodes it on the spot.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +66,19 @@ struct Pipeline {
 
 impl Pipeline {
     fn new(rate: Rate) -> Self {
+        Self::on(rate, SdkTracerProvider::builder())
+    }
+
+    /// One that samples half of its roots: all that are made here.
+    fn sampling_some() -> Self {
+        let provider = SdkTracerProvider::builder().with_id_generator(SampledIds);
+        Self::on(Rate::per_million(500_000).unwrap(), provider)
+    }
+
+    fn on(rate: Rate, provider: TracerProviderBuilder) -> Self {
         let (discarded, control) = (Discard::default(), Control::new(rate));
         let sampler = Sampler::new(control.clone());
-        let provider = SdkTracerProvider::builder()
+        let provider = provider
             .with_sampler(sampler.clone())
             .with_span_processor(discarded.clone())
             .build();
@@ -241,10 +253,18 @@ fn a_server_takes_seven_for_a_sampled_caller_with_all_thirteen_attributes() {
 }
 
 #[test]
-fn a_server_takes_nine_for_a_sampled_root_with_all_thirteen_attributes() {
-    // No caller's context, but the SDK's own vector grows three times: a root is described only
-    // once it is known to be sampled, and then it is too late to hand the vector over.
+fn a_server_takes_six_for_a_root_with_all_thirteen_attributes_where_all_are_sampled() {
+    // No caller's context.
     let pipeline = Pipeline::new(Rate::ALWAYS);
+    assert_eq!(added(pipeline.server(), || to_server(None)), 6);
+    pipeline.assert_recorded(13);
+}
+
+#[test]
+fn a_server_takes_nine_for_a_sampled_root_where_some_are() {
+    // The SDK's own vector grows three times: such a root is described only once it is known to be
+    // sampled, and then it is too late to hand the vector over.
+    let pipeline = Pipeline::sampling_some();
     assert_eq!(added(pipeline.server(), || to_server(None)), 9);
     pipeline.assert_recorded(13);
 }
@@ -348,9 +368,16 @@ fn a_client_takes_six_under_a_sampled_parent_with_all_seven_attributes() {
 }
 
 #[test]
-fn a_client_takes_eight_for_a_sampled_root_with_all_seven_attributes() {
-    // The same, and the SDK's own vector grows twice.
+fn a_client_takes_six_for_a_root_where_all_are_sampled() {
     let pipeline = Pipeline::new(Rate::ALWAYS);
+    assert_eq!(added(pipeline.client(), to_upstream), 6);
+    pipeline.assert_recorded(7);
+}
+
+#[test]
+fn a_client_takes_eight_for_a_sampled_root_where_some_are() {
+    // The same, and the SDK's own vector grows twice.
+    let pipeline = Pipeline::sampling_some();
     assert_eq!(added(pipeline.client(), to_upstream), 8);
     pipeline.assert_recorded(7);
 }

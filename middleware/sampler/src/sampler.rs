@@ -42,7 +42,8 @@ pub enum Predecision {
     No,
     /// It will be recorded: describe it in full.
     Yes,
-    /// It has no parent: only the tracer, who makes the trace id, can tell.
+    /// It has no parent, and not every root is recorded: only the tracer, who makes the trace id, can
+    /// tell.
     Ask,
 }
 
@@ -142,7 +143,8 @@ impl Sampler {
 
     /// Decides from the parent alone, as [`ShouldSample`] would for a span of that trace.
     ///
-    /// An invalid span context is no parent: the answer is [`Predecision::Ask`]. While the
+    /// An invalid span context is no parent: the answer is [`Predecision::Ask`], unless the rate records
+    /// every root. While the
     /// [`Control`] is off there is no answer, since there is to be no span at all, not even one
     /// that is not recorded; the switch and the rate are read at once.
     ///
@@ -226,6 +228,9 @@ impl Sampler {
             if parent.is_valid() {
                 let (decision, settled) = decide(self, state, parent);
                 Decided::new(decision, settled)
+            } else if state.threshold().is_reached_by(0) {
+                // Whatever the trace id will be.
+                Decided::new(Decision::Sample(By::Rate(state.threshold())), false)
             } else {
                 Decided::ASK
             }

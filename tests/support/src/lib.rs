@@ -69,6 +69,7 @@ pub mod collector;
 mod future;
 #[cfg(feature = "_script")]
 mod gate;
+mod ids;
 mod logs;
 mod memory;
 mod probe;
@@ -96,6 +97,7 @@ pub use self::future::{ScriptedFuture, poll_once};
 #[cfg(feature = "_script")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "collector", feature = "transport"))))]
 pub use self::gate::Gate;
+pub use self::ids::SampledIds;
 pub use self::logs::{LogCounter, LogLine};
 pub use self::memory::Memory;
 pub use self::probe::{Observed, Probe, current_span_context};

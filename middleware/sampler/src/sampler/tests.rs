@@ -94,15 +94,71 @@ fn an_invalid_parent_is_no_parent() {
         true,
         TraceState::NONE,
     );
-    assert_eq!(sampler.predecide(&invalid), Some(Predecision::Ask));
     assert_eq!(
-        sample(&sampler, invalid).decision,
+        sample(&sampler, invalid.clone()).decision,
         SamplingDecision::RecordAndSample
     );
-    assert_eq!(
-        sampler.predecide(&SpanContext::NONE),
-        Some(Predecision::Ask)
-    );
+    for none in [&invalid, &SpanContext::NONE] {
+        // Whatever its trace id will be.
+        assert_eq!(sampler.predecide(none), Some(Predecision::Yes));
+        for rate in [0, 1, 999_999] {
+            sampler.control().set_rate(Rate::per_million(rate).unwrap());
+            assert_eq!(sampler.predecide(none), Some(Predecision::Ask));
+        }
+        sampler.control().set_rate(Rate::ALWAYS);
+    }
+}
+
+#[test]
+fn a_root_with_an_id_is_decided_as_the_sdk_would_have_it() {
+    for rate in [0, 1, 250_000, 999_999, 1_000_000] {
+        for told in [false, true] {
+            let sampler = Sampler::new(Control::new(Rate::per_million(rate).unwrap()))
+                .with_probability_tracestate(told);
+            for id in [1, u128::MAX, 0x00c0_0000_0000_0000, 1 << 55] {
+                for entry in ["rv:ffffffffffffff", "rv:00000000000000", "th:8"] {
+                    let trace_id = TraceId::from(id);
+                    let beside = with_entry(0, false, entry);
+                    assert!(!beside.is_valid());
+                    let cx = Context::new().with_remote_span_context(beside.clone());
+                    let sampled =
+                        sampler.should_sample(Some(&cx), trace_id, "", &SpanKind::Server, &[], &[]);
+                    let decided = sampler.decide_root(trace_id, &beside).unwrap();
+                    assert_eq!(
+                        decided.predecision() == Predecision::Yes,
+                        sampled.decision == SamplingDecision::RecordAndSample
+                    );
+                    assert_eq!(
+                        sampler.root_trace_state(&decided, trace_id, &beside),
+                        sampled.trace_state
+                    );
+                }
+            }
+            sampler.control().set_enabled(false);
+            assert!(
+                sampler
+                    .decide_root(TraceId::from(1), &SpanContext::NONE)
+                    .is_none()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_child_has_the_tracestate_that_the_sdk_would_give_it() {
+    for told in [false, true] {
+        let sampler = Sampler::new(Control::new(Rate::NEVER)).with_probability_tracestate(told);
+        for sampled in [true, false] {
+            for entry in ["th:8", "th:8;rv:ffffffffffffff", "other:1"] {
+                let parent = with_entry(1, sampled, entry);
+                let decided = sampler.decide(&parent).unwrap();
+                assert_eq!(
+                    sampler.child_trace_state(&decided, parent.trace_id(), parent.trace_state()),
+                    sample(&sampler, parent.clone()).trace_state
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -316,7 +372,7 @@ fn by_the_rate_a_parents_flag_does_not_count() {
             assert_eq!(decided.predecision(), expected);
         }
         let root = sampler.decide_by_rate(&SpanContext::NONE).unwrap();
-        assert_eq!(root.predecision(), Predecision::Ask);
+        assert_ne!(root.predecision(), Predecision::No);
         sampler.control().set_enabled(false);
         assert!(sampler.decide_by_rate(&caller(1, true, true)).is_none());
     }

@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Event, Link, SpanKind, TraceState, TracerProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use towline_sampler::{Control, Rate};
-use towline_test_support::{Caller, Memory, SamplerSpy, TestTracing, attribute};
+use towline_test_support::{Caller, Memory, SampledIds, SamplerSpy, TestTracing, attribute};
 
 use super::*;
 use crate::Outcome;
@@ -62,6 +62,7 @@ fn spied(rate: Rate) -> (Spans<SdkTracer>, SamplerSpy<Sampler>, Memory) {
     let (spy, memory) = (SamplerSpy::new(sampler.clone()), Memory::new());
     let provider = SdkTracerProvider::builder()
         .with_sampler(spy.clone())
+        .with_id_generator(SampledIds)
         .with_span_processor(memory.clone())
         .build();
     let spans = Spans::new(provider.tracer("test")).with_sampler(sampler);
@@ -70,7 +71,7 @@ fn spied(rate: Rate) -> (Spans<SdkTracer>, SamplerSpy<Sampler>, Memory) {
 
 #[test]
 fn a_root_is_asked_for_with_its_sketch_and_then_described_in_full() {
-    let (spans, spy, memory) = spied(Rate::ALWAYS);
+    let (spans, spy, memory) = spied(Rate::per_million(1).unwrap());
     let description = Sketched::default();
     let mut span = spans.start(&Context::new(), &description);
     span.end(Outcome::Completed, None, [KeyValue::new("c", 3)]);
@@ -96,6 +97,16 @@ fn a_root_is_asked_for_with_its_sketch_and_then_described_in_full() {
     assert_eq!(span.events[0].name, "queued");
     assert_eq!(span.events[0].timestamp, std::time::UNIX_EPOCH);
     assert_eq!(span.events[0].attributes, [KeyValue::new("place", 3)]);
+}
+
+#[test]
+fn a_root_where_all_are_recorded_is_described_at_once() {
+    let (spans, spy, memory) = spied(Rate::ALWAYS);
+    let description = Sketched::default();
+    drop(spans.start(&Context::new(), &description));
+    description.assert_asked(0, 1);
+    assert_eq!(spy.asked()[0].name, "GET /users/{id}");
+    assert_eq!(memory.finished()[0].attributes.len(), 3);
 }
 
 #[test]
