@@ -168,6 +168,10 @@ impl Propagator {
         let mut extraction = Extraction::new(base.clone());
         match &self.0 {
             Kind::W3c {
+                trace_context: false,
+                baggage: false,
+            } => {}
+            Kind::W3c {
                 trace_context,
                 baggage,
             } => {
@@ -233,9 +237,7 @@ impl Propagator {
             Kind::W3c {
                 trace_context,
                 baggage,
-            } => {
-                w3c_headers::any(headers, *trace_context, *baggage)
-            }
+            } => w3c_headers::any(headers, *trace_context, *baggage),
             Kind::Several(several) => several.kinds.iter().any(|kind| is_present(*kind, headers)),
             Kind::Custom(propagator) => {
                 let mut fields = propagator.fields().peekable();
@@ -534,8 +536,7 @@ fn extract_trace_context(headers: &W3cHeaders<'_>, extraction: &mut Extraction) 
             return;
         }
     };
-    let incoming =
-        tracestate::incoming(parent.trace_id(), headers.tracestate(), &extraction.base);
+    let incoming = tracestate::incoming(parent.trace_id(), headers.tracestate(), &extraction.base);
     extraction.rejected.tracestate = incoming.rejected;
     if let Some(context) = incoming.context {
         extraction.base = context;

@@ -119,20 +119,26 @@ static CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
     let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < classes.len() {
-        classes[byte] = match byte as u8 {
-            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@' => KEY | VALUE,
-            b' ' => VALUE | WHITE_SPACE | BETWEEN,
-            b'\t' => WHITE_SPACE | BETWEEN,
-            b',' => BETWEEN,
-            b'=' => 0,
-            b'!'..=b'~' => VALUE,
-            _ => 0,
-        };
-        byte += 1;
+    let mut left: &mut [u8] = &mut classes;
+    let mut byte = 0_u8;
+    while let [first, rest @ ..] = left {
+        *first = classes_of(byte);
+        byte = byte.wrapping_add(1);
+        left = rest;
     }
     classes
+}
+
+const fn classes_of(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@' => KEY | VALUE,
+        b' ' => VALUE | WHITE_SPACE | BETWEEN,
+        b'\t' => WHITE_SPACE | BETWEEN,
+        b',' => BETWEEN,
+        b'=' => 0,
+        b'!'..=b'~' => VALUE,
+        _ => 0,
+    }
 }
 
 /// The most bytes of a key, and of a value.
