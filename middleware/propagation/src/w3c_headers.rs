@@ -187,3 +187,143 @@ const MAX_SMALL: usize = 16;
 static TRACEPARENT_NAME: HeaderName = TRACEPARENT;
 static TRACESTATE_NAME: HeaderName = TRACESTATE;
 static BAGGAGE_NAME: HeaderName = BAGGAGE;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::{MAX_SMALL, W3cHeaders, any as any_of, remove_tracestate};
+    use crate::{BAGGAGE, TRACEPARENT, TRACESTATE};
+
+    /// Ours, standard ones and others of the same lengths, others.
+    const NAMES: [&str; 16] = [
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "retry-after",
+        "user-agent",
+        "referer",
+        "x-trace-par",
+        "traceparens",
+        "tracestates",
+        "x-trace-st",
+        "tracestatf",
+        "x-trace",
+        "baggagf",
+        "host",
+        "x-request-id",
+        "b3",
+    ];
+
+    /// What all that goes through names says of a map has to be what lookups say.
+    #[track_caller]
+    fn agree(headers: &HeaderMap) {
+        let asked = |name: &HeaderName| -> Vec<&[u8]> {
+            let lines = headers.get_all(name).iter();
+            lines.map(HeaderValue::as_bytes).collect()
+        };
+        // The ways of small and of large maps, whatever the size.
+        for seen in [
+            W3cHeaders::of(headers),
+            W3cHeaders::among(headers.keys(), headers),
+            W3cHeaders::unknown(headers),
+        ] {
+            assert!(seen.traceparent().eq(asked(&TRACEPARENT)), "{headers:?}");
+            assert!(seen.tracestate().eq(asked(&TRACESTATE)), "{headers:?}");
+            assert!(seen.baggage().eq(asked(&BAGGAGE)), "{headers:?}");
+        }
+        for (traceparent, baggage) in [(false, false), (false, true), (true, false), (true, true)] {
+            let expected = (traceparent && headers.contains_key(TRACEPARENT))
+                || (baggage && headers.contains_key(BAGGAGE));
+            assert_eq!(
+                any_of(headers, traceparent, baggage),
+                expected,
+                "{headers:?}"
+            );
+        }
+        let (mut removed, mut expected) = (headers.clone(), headers.clone());
+        remove_tracestate(&mut removed);
+        expected.remove(TRACESTATE);
+        assert_eq!(removed, expected);
+    }
+
+    /// As many names as these, all of the lengths of ours.
+    fn others(count: usize) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for n in 0..count {
+            let name = match n % 3 {
+                0 => format!("x-other-{n:03}"),
+                1 => format!("x-othe-{n:03}"),
+                _ => format!("x-o-{n:03}"),
+            };
+            let name = HeaderName::try_from(name).unwrap();
+            headers.insert(name, HeaderValue::from_static("traceparent"));
+        }
+        headers
+    }
+
+    #[test]
+    fn ours_are_found_in_maps_of_every_size() {
+        let ours = [TRACEPARENT, TRACESTATE, BAGGAGE];
+        for count in 0..=2 * MAX_SMALL {
+            agree(&others(count));
+            for name in &ours {
+                for lines in [&[""][..], &["1"], &["1", "2"], &["1", "", "1"]] {
+                    // First, last and in between, and lines that are not side by side.
+                    for place in [0, count / 2, count] {
+                        let mut headers = HeaderMap::new();
+                        let mut rest = lines.iter();
+                        for (index, (other, value)) in others(count).iter().enumerate() {
+                            if index >= place
+                                && let Some(line) = rest.next()
+                            {
+                                headers.append(name, HeaderValue::from_static(line));
+                            }
+                            headers.append(other, value.clone());
+                        }
+                        for line in rest {
+                            headers.append(name, HeaderValue::from_static(line));
+                        }
+                        agree(&headers);
+                        assert_eq!(headers.get_all(name).iter().count(), lines.len());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn several_values_of_another_name_do_not_hide_ours() {
+        for count in 1..=2 * MAX_SMALL {
+            let mut headers = HeaderMap::new();
+            for _ in 0..count {
+                headers.append("x-other", HeaderValue::from_static("1"));
+            }
+            for name in [BAGGAGE, TRACESTATE, TRACEPARENT] {
+                headers.append(name, HeaderValue::from_static("2"));
+                agree(&headers);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn small_and_large_maps_are_read_alike(
+            steps in proptest::collection::vec((0..NAMES.len(), 0..4_u8, "[a-c]{0,2}"), 0..40),
+            count in 0..=2 * MAX_SMALL,
+        ) {
+            let mut headers = others(count);
+            for (name, step, value) in steps {
+                let name = HeaderName::from_static(NAMES[name]);
+                let value = HeaderValue::try_from(value).unwrap();
+                match step {
+                    0 => drop(headers.remove(name)),
+                    1 => drop(headers.insert(name, value)),
+                    _ => drop(headers.append(name, value)),
+                }
+                agree(&headers);
+            }
+        }
+    }
+}
