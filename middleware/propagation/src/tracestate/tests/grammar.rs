@@ -299,10 +299,13 @@ fn a_list_answers_for_its_members() {
     assert!(List::default().is_empty());
 }
 
+/// A key and a value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// The grammar once more, in the plainest words: members between commas, white space around them, a key, a value.
-fn plainly(lines: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Kind> {
+fn plainly(lines: &[Vec<u8>]) -> Result<Vec<Pair>, Kind> {
     let is_white = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let mut members: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut members: Vec<Pair> = Vec::new();
     let mut seen = 0;
     for member in lines
         .iter()
