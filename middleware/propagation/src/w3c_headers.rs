@@ -131,7 +131,8 @@ impl Place {
         if self == Self::NOWHERE {
             return Lines::AtMostOne(None);
         }
-        // Where a name has several values, names and values are not side by side.
+        // Where a name has several values, names and values are not side by side. The map does not promise that
+        // they are otherwise, so the name is compared again.
         if self != Self::UNKNOWN
             && headers.len() == headers.keys_len()
             && let Some((found, line)) = headers.iter().nth(self.0)
