@@ -106,6 +106,7 @@ mod names;
 mod propagator;
 mod remark;
 mod text_map;
+mod w3c_headers;
 mod white_space;
 
 #[cfg(feature = "b3")]

@@ -10,6 +10,7 @@ use crate::b3;
 use crate::{
     BAGGAGE, BaggagePropagator, CompositePropagator, Extraction, PropagatorKind, TRACEPARENT,
     TRACESTATE, TraceContextPropagator, TraceParent, baggage, jaeger, text_map, tracestate,
+    w3c_headers::{self, W3cHeaders},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
@@ -167,14 +168,19 @@ impl Propagator {
         let mut extraction = Extraction::new(base.clone());
         match &self.0 {
             Kind::W3c {
+                trace_context: false,
+                baggage: false,
+            } => {}
+            Kind::W3c {
                 trace_context,
                 baggage,
             } => {
+                let headers = W3cHeaders::of(headers);
                 if *trace_context {
-                    extract_trace_context(headers, &mut extraction);
+                    extract_trace_context(&headers, &mut extraction);
                 }
                 if *baggage {
-                    extract_baggage(headers, &mut extraction);
+                    extract_baggage(&headers, &mut extraction);
                 }
             }
             Kind::Several(several) => {
@@ -231,10 +237,7 @@ impl Propagator {
             Kind::W3c {
                 trace_context,
                 baggage,
-            } => {
-                (*trace_context && headers.contains_key(TRACEPARENT))
-                    || (*baggage && headers.contains_key(BAGGAGE))
-            }
+            } => w3c_headers::any(headers, *trace_context, *baggage),
             Kind::Several(several) => several.kinds.iter().any(|kind| is_present(*kind, headers)),
             Kind::Custom(propagator) => {
                 let mut fields = propagator.fields().peekable();
@@ -503,8 +506,10 @@ fn in_order(kinds: impl IntoIterator<Item = PropagatorKind>) -> Vec<PropagatorKi
 
 fn extract_kind(kind: PropagatorKind, headers: &HeaderMap, extraction: &mut Extraction) {
     match kind {
-        PropagatorKind::TraceContext => extract_trace_context(headers, extraction),
-        PropagatorKind::Baggage => extract_baggage(headers, extraction),
+        PropagatorKind::TraceContext => {
+            extract_trace_context(&W3cHeaders::of(headers), extraction);
+        }
+        PropagatorKind::Baggage => extract_baggage(&W3cHeaders::of(headers), extraction),
         #[cfg(feature = "b3")]
         PropagatorKind::B3 | PropagatorKind::B3Multi => b3::extract(headers, extraction),
         PropagatorKind::Jaeger => jaeger::extract(headers, extraction),
@@ -513,29 +518,25 @@ fn extract_kind(kind: PropagatorKind, headers: &HeaderMap, extraction: &mut Extr
 
 fn is_present(kind: PropagatorKind, headers: &HeaderMap) -> bool {
     match kind {
-        PropagatorKind::TraceContext => headers.contains_key(TRACEPARENT),
-        PropagatorKind::Baggage => headers.contains_key(BAGGAGE),
+        PropagatorKind::TraceContext => w3c_headers::any(headers, true, false),
+        PropagatorKind::Baggage => w3c_headers::any(headers, false, true),
         #[cfg(feature = "b3")]
         PropagatorKind::B3 | PropagatorKind::B3Multi => b3::is_present(headers),
         PropagatorKind::Jaeger => jaeger::is_present(headers),
     }
 }
 
-fn extract_trace_context(headers: &HeaderMap, extraction: &mut Extraction) {
-    let mut lines = headers.get_all(TRACEPARENT).iter();
+fn extract_trace_context(headers: &W3cHeaders<'_>, extraction: &mut Extraction) {
+    let mut lines = headers.traceparent();
     let Some(line) = lines.next() else { return };
-    let parent = match TraceParent::parse(line.as_bytes()) {
+    let parent = match TraceParent::parse(line) {
         Ok(parent) if lines.next().is_none() => parent,
         _ => {
             extraction.rejected.traceparent = true;
             return;
         }
     };
-    let lines = headers
-        .get_all(TRACESTATE)
-        .iter()
-        .map(HeaderValue::as_bytes);
-    let incoming = tracestate::incoming(parent.trace_id(), lines, &extraction.base);
+    let incoming = tracestate::incoming(parent.trace_id(), headers.tracestate(), &extraction.base);
     extraction.rejected.tracestate = incoming.rejected;
     if let Some(context) = incoming.context {
         extraction.base = context;
@@ -543,12 +544,8 @@ fn extract_trace_context(headers: &HeaderMap, extraction: &mut Extraction) {
     extraction.parent = Some(parent.into_span_context(incoming.trace_state));
 }
 
-fn extract_baggage(headers: &HeaderMap, extraction: &mut Extraction) {
-    let mut lines = headers
-        .get_all(BAGGAGE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .peekable();
+fn extract_baggage(headers: &W3cHeaders<'_>, extraction: &mut Extraction) {
+    let mut lines = headers.baggage().peekable();
     if lines.peek().is_none() {
         return;
     }
@@ -565,12 +562,12 @@ fn inject_trace_context(cx: &Context, headers: &mut HeaderMap) {
     let Some(parent) = TraceParent::from_span_context(span_context) else {
         return;
     };
-    set(headers, TRACEPARENT, Some(parent.into()));
-    set(
-        headers,
-        TRACESTATE,
-        value(tracestate::outgoing(span_context, cx)),
-    );
+    // Not `insert`, which panics when the map is full.
+    drop(headers.try_insert(TRACEPARENT, parent.into()));
+    match value(tracestate::outgoing(span_context, cx)) {
+        Some(value) => drop(headers.try_insert(TRACESTATE, value)),
+        None => w3c_headers::remove_tracestate(headers),
+    }
 }
 
 fn inject_baggage(cx: &Context, headers: &mut HeaderMap) {

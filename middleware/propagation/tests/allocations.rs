@@ -58,6 +58,21 @@ fn reading_a_lone_traceparent_allocates_nothing() {
     assert_eq!(extracting(&[("traceparent", PARENT)]), 0);
 }
 
+/// What the API's `TraceState` consists of: a list, and two strings for each member.
+#[test]
+fn reading_a_tracestate_takes_what_the_api_takes_to_hold_it() {
+    let congo = ("tracestate", "congo=t61rcWkgMzE");
+    let rojo = ("tracestate", "rojo=00f067aa0ba902b7");
+    let both = ("tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7");
+    for (lines, allocations) in [
+        (&[("traceparent", PARENT), congo][..], 3),
+        (&[("traceparent", PARENT), both], 5),
+        (&[congo, ("traceparent", PARENT), rojo], 5),
+    ] {
+        assert_eq!(extracting(lines), allocations, "{lines:?}");
+    }
+}
+
 #[test]
 fn reading_nothing_allocates_nothing() {
     assert_eq!(extracting(&[]), 0);

@@ -315,6 +315,32 @@ fn errors_say_which_field_is_wrong_and_nothing_of_the_value() {
     }
 }
 
+#[test]
+fn every_byte_at_every_place_is_told_by_its_field() {
+    for at in 0..PLAIN.len() {
+        for byte in 0..=u8::MAX {
+            let mut value = PLAIN.as_bytes().to_vec();
+            value[at] = byte;
+            let is_digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            let (legal, kind) = match at {
+                // Behind white space there are too few bytes.
+                0 | 54 if matches!(byte, b' ' | b'\t') => (false, Kind::Length),
+                0 | 1 => (is_digit, Kind::Version),
+                2 | 35 | 52 => (byte == b'-', Kind::Separator),
+                3..35 => (is_digit, Kind::TraceId),
+                36..52 => (is_digit, Kind::ParentId),
+                _ => (is_digit, Kind::Flags),
+            };
+            let parent = TraceParent::parse(&value).map_err(|error| error.kind());
+            assert_eq!(
+                parent.err(),
+                (!legal).then_some(kind),
+                "{byte:#04x} at {at}"
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn never_panics_and_reads_back_what_it_writes(value in proptest::collection::vec(any::<u8>(), 0..80)) {

@@ -105,16 +105,14 @@ impl TraceParent {
     /// The header's value, always as version `00`.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; LENGTH] {
+        let mut bytes = [0; hex::BYTES];
+        bytes[..16].copy_from_slice(&self.trace_id.to_bytes());
+        bytes[16..].copy_from_slice(&self.parent_id.to_bytes());
+        let digits = hex::encode(&bytes);
         let mut value = *b"00-________________________________-________________-__";
-        hex::encode(
-            u128::from_be_bytes(self.trace_id.to_bytes()),
-            &mut value[TRACE_ID],
-        );
-        hex::encode(
-            u64::from_be_bytes(self.parent_id.to_bytes()).into(),
-            &mut value[PARENT_ID],
-        );
-        hex::encode(self.flags.to_u8().into(), &mut value[FLAGS]);
+        value[TRACE_ID].copy_from_slice(&digits[..32]);
+        value[PARENT_ID].copy_from_slice(&digits[32..]);
+        value[FLAGS].copy_from_slice(&hex::encode_byte(self.flags.to_u8()));
         value
     }
 
@@ -126,7 +124,8 @@ impl TraceParent {
 
     fn parse_fields(value: &[u8]) -> Result<Self, Kind> {
         let (fields, rest) = value.split_first_chunk::<LENGTH>().ok_or(Kind::Length)?;
-        let version = hex::decode(&fields[VERSION]).ok_or(Kind::Version)?;
+        let version = [fields[0], fields[1]];
+        let version = hex::decode_byte(version).ok_or(Kind::Version)?;
         match (version, rest) {
             (0xff, _) => return Err(Kind::Version),
             (0x00, [_, ..]) => return Err(Kind::Length),
@@ -136,19 +135,31 @@ impl TraceParent {
         if [fields[2], fields[35], fields[52]] != [b'-'; 3] {
             return Err(Kind::Separator);
         }
-        let trace_id = hex::decode(&fields[TRACE_ID]).ok_or(Kind::TraceId)?;
-        let parent_id = hex::decode(&fields[PARENT_ID]).ok_or(Kind::ParentId)?;
-        let flags = hex::decode(&fields[FLAGS]).ok_or(Kind::Flags)?;
-        if trace_id == 0 {
+        let mut digits = [0; hex::DIGITS];
+        digits[..32].copy_from_slice(&fields[TRACE_ID]);
+        digits[32..].copy_from_slice(&fields[PARENT_ID]);
+        let ids = hex::decode(&digits).ok_or_else(|| {
+            if hex::are_digits(&fields[TRACE_ID]) {
+                Kind::ParentId
+            } else {
+                Kind::TraceId
+            }
+        })?;
+        let flags = hex::decode_byte([fields[53], fields[54]]).ok_or(Kind::Flags)?;
+        let mut trace_id = [0; 16];
+        trace_id.copy_from_slice(&ids[..16]);
+        let mut parent_id = [0; 8];
+        parent_id.copy_from_slice(&ids[16..]);
+        if trace_id == [0; 16] {
             return Err(Kind::TraceId);
         }
-        if parent_id == 0 {
+        if parent_id == [0; 8] {
             return Err(Kind::ParentId);
         }
         Ok(Self {
-            trace_id: TraceId::from(trace_id),
-            parent_id: SpanId::from(parent_id as u64),
-            flags: TraceFlags::new(flags as u8) & KNOWN_FLAGS,
+            trace_id: TraceId::from_bytes(trace_id),
+            parent_id: SpanId::from_bytes(parent_id),
+            flags: TraceFlags::new(flags) & KNOWN_FLAGS,
         })
     }
 }
@@ -178,7 +189,6 @@ impl From<TraceParent> for HeaderValue {
 
 /// What a `traceparent` of version `00` measures in bytes, and at least one of any later version.
 const LENGTH: usize = 55;
-const VERSION: std::ops::Range<usize> = 0..2;
 const TRACE_ID: std::ops::Range<usize> = 3..35;
 const PARENT_ID: std::ops::Range<usize> = 36..52;
 const FLAGS: std::ops::Range<usize> = 53..55;

@@ -39,8 +39,9 @@ pub(crate) fn incoming<'a>(
     let mut lines = lines.into_iter().peekable();
     // Most messages have none, and a list is a kilobyte to set up.
     if lines.peek().is_some() {
-        match List::parse(lines) {
-            Ok(list) => match to_trace_state(list.iter()) {
+        let mut list = List::default();
+        match list.read(lines) {
+            Ok(()) => match to_trace_state(list.iter()) {
                 Some(trace_state) => incoming.trace_state = trace_state,
                 None => {
                     let beside = Beside::new(trace_id, &list);

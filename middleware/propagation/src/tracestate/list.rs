@@ -1,9 +1,11 @@
 //! The list: parsing, shortening and writing it.
 
-use std::fmt;
+use std::{fmt, str};
 
-use super::{Member, ParseTraceStateError, ParseTraceStateErrorKind as Kind};
-use crate::white_space;
+use super::{
+    Member, ParseTraceStateError, ParseTraceStateErrorKind as Kind,
+    member::{BETWEEN, end_of_run},
+};
 
 /// The most members of a list: 32, by the
 /// [grammar](https://www.w3.org/TR/2024/CRD-trace-context-2-20240328/#tracestate-header-field-values).
@@ -35,8 +37,8 @@ pub const MAX_BYTES: usize = 4096;
 /// ```
 #[derive(Clone)]
 pub struct List<'a> {
-    /// Those from `len` on are meaningless.
-    members: [Member<'a>; MAX_MEMBERS],
+    /// Those before `len`. What is behind is nothing, which takes less to write than empty members.
+    members: [Option<Member<'a>>; MAX_MEMBERS],
     len: usize,
 }
 
@@ -50,25 +52,7 @@ impl<'a> List<'a> {
     /// If they are not legal; the error names the first thing that is wrong.
     pub fn parse(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ParseTraceStateError> {
         let mut list = Self::default();
-        let mut members = 0;
-        let mut bytes = 0_usize;
-        for line in lines {
-            // One more for the comma that would join the lines: many empty ones are bounded as well.
-            bytes = bytes.saturating_add(line.len()).saturating_add(1);
-            if bytes > MAX_READ_BYTES {
-                return Err(Kind::TooLong.into());
-            }
-            for member in line.split(|byte| *byte == b',').map(white_space::trim) {
-                if member.is_empty() {
-                    continue;
-                }
-                members += 1;
-                if members > MAX_MEMBERS {
-                    return Err(Kind::TooManyMembers.into());
-                }
-                list.push(Member::parse(member)?);
-            }
-        }
+        list.read(lines)?;
         Ok(list)
     }
 
@@ -94,7 +78,36 @@ impl<'a> List<'a> {
 
     /// The members, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Member<'a>> + ExactSizeIterator {
-        self.members.iter().take(self.len)
+        let members = self.members.iter().take(self.len);
+        members.map(|member| member.as_ref().unwrap_or(&NOTHING))
+    }
+
+    /// [`parse`](Self::parse) into a list that is empty: one takes a kilobyte, and is not moved about.
+    pub(super) fn read(
+        &mut self,
+        lines: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), ParseTraceStateError> {
+        let mut members = 0;
+        let mut bytes = 0_usize;
+        for line in lines {
+            // One more for the comma that would join the lines: many empty ones are bounded as well.
+            bytes = bytes.saturating_add(line.len()).saturating_add(1);
+            if bytes > MAX_READ_BYTES {
+                return Err(Kind::TooLong.into());
+            }
+            let text = text_of(line);
+            let mut start = end_of_run(line, 0, BETWEEN);
+            while start < line.len() {
+                members += 1;
+                if members > MAX_MEMBERS {
+                    return Err(Kind::TooManyMembers.into());
+                }
+                let (member, end) = Member::read(line, text, start)?;
+                self.push(member);
+                start = end_of_run(line, end, BETWEEN);
+            }
+        }
+        Ok(())
     }
 
     /// Appends `member`, unless its key is there already or the list is full.
@@ -102,7 +115,7 @@ impl<'a> List<'a> {
         if self.get(member.key()).is_none()
             && let Some(place) = self.members.get_mut(self.len)
         {
-            *place = member;
+            *place = Some(member);
             self.len += 1;
         }
     }
@@ -146,7 +159,7 @@ impl<'a> List<'a> {
 impl Default for List<'_> {
     fn default() -> Self {
         Self {
-            members: [Member::default(); MAX_MEMBERS],
+            members: [None; MAX_MEMBERS],
             len: 0,
         }
     }
@@ -178,6 +191,17 @@ impl PartialEq for List<'_> {
 }
 
 impl Eq for List<'_> {}
+
+/// What is UTF-8 at the left end of `line`.
+fn text_of(line: &[u8]) -> &str {
+    str::from_utf8(line).unwrap_or_else(|error| {
+        let legal = line.get(..error.valid_up_to()).unwrap_or_default();
+        str::from_utf8(legal).unwrap_or_default()
+    })
+}
+
+/// Never seen: all before the length are there.
+static NOTHING: Member<'static> = Member::NOTHING;
 
 /// Members over this many bytes are the first to go when a list is too long.
 const LARGE_MEMBER_BYTES: usize = 128;

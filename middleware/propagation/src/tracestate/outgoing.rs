@@ -43,9 +43,7 @@ pub(crate) fn outgoing(span_context: &SpanContext, context: &Context) -> Option<
 fn legal_members(trace_state: &TraceState) -> List<'_> {
     let mut list = List::default();
     for (key, value) in trace_state {
-        // Trailing spaces are not part of a value.
-        let value = value.trim_end_matches(' ');
-        if let Ok(member) = Member::new(key.as_bytes(), value.as_bytes()) {
+        if let Some(member) = Member::new(key, value) {
             list.push(member);
         }
     }

@@ -299,7 +299,100 @@ fn a_list_answers_for_its_members() {
     assert!(List::default().is_empty());
 }
 
+/// A key and a value.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// The grammar once more, in the plainest words: members between commas, white space around them, a key, a value.
+fn plainly(lines: &[Vec<u8>]) -> Result<Vec<Pair>, Kind> {
+    let is_white = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let mut members: Vec<Pair> = Vec::new();
+    let mut seen = 0;
+    for member in lines
+        .iter()
+        .flat_map(|line| line.split(|byte| *byte == b','))
+    {
+        let Some(first) = member.iter().position(|byte| !is_white(byte)) else {
+            continue;
+        };
+        let last = member.iter().rposition(|byte| !is_white(byte)).unwrap();
+        let member = &member[first..=last];
+        seen += 1;
+        if seen > MAX_MEMBERS {
+            return Err(Kind::TooManyMembers);
+        }
+        let equals = member.iter().position(|byte| *byte == b'=');
+        let (key, value) = member.split_at(equals.ok_or(Kind::NoValue)?);
+        let value = &value[1..];
+        let of_key = |byte: &u8| b"abcdefghijklmnopqrstuvwxyz0123456789_-*/@".contains(byte);
+        if !(1..=256).contains(&key.len()) || b"_-*/@".contains(&key[0]) || !key.iter().all(of_key)
+        {
+            return Err(Kind::Key);
+        }
+        let of_value = |byte: &u8| (b' '..=b'~').contains(byte) && !b",=".contains(byte);
+        if !(1..=256).contains(&value.len()) || !value.iter().all(of_value) {
+            return Err(Kind::Value);
+        }
+        if members.iter().all(|(other, _)| other != key) {
+            members.push((key.to_vec(), value.to_vec()));
+        }
+    }
+    Ok(members)
+}
+
+#[track_caller]
+fn read_as_plainly(lines: &[Vec<u8>]) {
+    let list = List::parse(lines.iter().map(Vec::as_slice));
+    let members = list.map(|list| {
+        let members = list.iter();
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let members = members.map(|member| (bytes(member.key()), bytes(member.value())));
+        members.collect()
+    });
+    assert_eq!(
+        members.map_err(|error| error.kind()),
+        plainly(lines),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn every_byte_at_every_place_is_what_the_grammar_says() {
+    for text in [&b"a=1"[..], b"ab=12,cd=34", b" a\t= 1 ,\tb=2\t ,c=3 "] {
+        for byte in 0..=u8::MAX {
+            for place in 0..text.len() {
+                let mut line = text.to_vec();
+                line[place] = byte;
+                read_as_plainly(&[line.clone()]);
+                read_as_plainly(&[b"x=1".to_vec(), line.clone(), b"y=1".to_vec()]);
+                line.insert(place, byte);
+                read_as_plainly(&[line]);
+            }
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_lines_are_what_the_grammar_says(
+        lines in proptest::collection::vec("([a-c@]{0,3}[ \t]?=?[ \t]?[ -~]{0,3}[,\t ]{0,2}){0,12}", 0..4),
+        (place, byte) in proptest::option::of((0..40_usize, any::<u8>())).prop_map(Option::unwrap_or_default),
+    ) {
+        let mut lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+        read_as_plainly(&lines);
+        if let Some(at) = lines.first_mut().and_then(|line| line.get_mut(place)) {
+            *at = byte;
+        }
+        read_as_plainly(&lines);
+    }
+
+    #[test]
+    fn legal_lines_are_what_the_grammar_says(
+        lines in proptest::collection::vec("([a-c]{1,2}=[ 1-3]{0,2}[1-3][ \t]?,[ \t]?){0,20}", 0..3),
+    ) {
+        let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+        read_as_plainly(&lines);
+    }
+
     #[test]
     fn never_panics_and_reads_back_what_it_writes(
         lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..6),

@@ -1,0 +1,330 @@
+//! W3C's headers in a map.
+//!
+//! To look a header up hashes its name a byte at a time, whether it is there or not. Most requests have few headers, and
+//! often none of these. So the names of a small map are gone through instead, all of ours at once; what is there is
+//! where its name is. In a map of more than [`MAX_SMALL`] names each is looked up as ever, so that what it costs stays
+//! bounded.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{Keys, ValueIter},
+};
+
+use crate::{BAGGAGE, TRACEPARENT, TRACESTATE};
+
+/// Whether `headers` have a `traceparent` or a `baggage`, of those that are asked for.
+pub(crate) fn any(headers: &HeaderMap, traceparent: bool, baggage: bool) -> bool {
+    match small(headers) {
+        Some(mut names) => names.any(|name| match Field::of(name) {
+            Some(Field::TraceParent) => traceparent,
+            Some(Field::Baggage) => baggage,
+            Some(Field::TraceState) | None => false,
+        }),
+        None => {
+            (traceparent && headers.contains_key(&TRACEPARENT_NAME))
+                || (baggage && headers.contains_key(&BAGGAGE_NAME))
+        }
+    }
+}
+
+/// Takes every `tracestate` out.
+pub(crate) fn remove_tracestate(headers: &mut HeaderMap) {
+    if small(headers)
+        .is_none_or(|mut names| names.any(|name| Field::of(name) == Some(Field::TraceState)))
+    {
+        headers.remove(&TRACESTATE_NAME);
+    }
+}
+
+/// Where W3C's headers are in a map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct W3cHeaders<'a> {
+    headers: &'a HeaderMap,
+    traceparent: Place,
+    tracestate: Place,
+    baggage: Place,
+}
+
+/// The values of one header, in their order.
+#[derive(Debug)]
+pub(crate) enum Lines<'a> {
+    AtMostOne(Option<&'a HeaderValue>),
+    Any(ValueIter<'a, HeaderValue>),
+}
+
+/// Where the name of a header is among the names. As a number it stays in a register while names are gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(usize);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    TraceParent,
+    TraceState,
+    Baggage,
+}
+
+// === impl W3cHeaders ===
+
+impl<'a> W3cHeaders<'a> {
+    /// Those of `headers`.
+    #[inline]
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        match small(headers) {
+            Some(names) => Self::among(names, headers),
+            None => Self::unknown(headers),
+        }
+    }
+
+    /// The values of `traceparent`.
+    pub(crate) fn traceparent(&self) -> Lines<'a> {
+        self.traceparent.lines(self.headers, &TRACEPARENT_NAME)
+    }
+
+    /// The values of `tracestate`.
+    pub(crate) fn tracestate(&self) -> Lines<'a> {
+        self.tracestate.lines(self.headers, &TRACESTATE_NAME)
+    }
+
+    /// The values of `baggage`.
+    pub(crate) fn baggage(&self) -> Lines<'a> {
+        self.baggage.lines(self.headers, &BAGGAGE_NAME)
+    }
+
+    #[inline]
+    fn among(names: Keys<'a, HeaderValue>, headers: &'a HeaderMap) -> Self {
+        let mut found = Self {
+            headers,
+            traceparent: Place::NOWHERE,
+            tracestate: Place::NOWHERE,
+            baggage: Place::NOWHERE,
+        };
+        for (index, name) in names.enumerate() {
+            match Field::of(name) {
+                Some(Field::TraceParent) => found.traceparent = Place(index),
+                Some(Field::TraceState) => found.tracestate = Place(index),
+                Some(Field::Baggage) => found.baggage = Place(index),
+                None => {}
+            }
+        }
+        found
+    }
+
+    const fn unknown(headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            traceparent: Place::UNKNOWN,
+            tracestate: Place::UNKNOWN,
+            baggage: Place::UNKNOWN,
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    const NOWHERE: Self = Self(usize::MAX);
+    /// Nobody has looked.
+    const UNKNOWN: Self = Self(usize::MAX - 1);
+
+    #[inline]
+    fn lines<'a>(self, headers: &'a HeaderMap, name: &HeaderName) -> Lines<'a> {
+        if self == Self::NOWHERE {
+            return Lines::AtMostOne(None);
+        }
+        // Where a name has several values, names and values are not side by side. The map does not promise that
+        // they are otherwise, so the name is compared again.
+        if self != Self::UNKNOWN
+            && headers.len() == headers.keys_len()
+            && let Some((found, line)) = headers.iter().nth(self.0)
+            && found == name
+        {
+            return Lines::AtMostOne(Some(line));
+        }
+        Lines::Any(headers.get_all(name).iter())
+    }
+}
+
+// === impl Lines ===
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = match self {
+            Self::AtMostOne(line) => line.take(),
+            Self::Any(lines) => lines.next(),
+        };
+        line.map(HeaderValue::as_bytes)
+    }
+}
+
+// === impl Field ===
+
+impl Field {
+    /// Which of them `name` is. The length alone tells most other names apart.
+    #[inline(always)]
+    fn of(name: &HeaderName) -> Option<Self> {
+        match name.as_str() {
+            "traceparent" => Some(Self::TraceParent),
+            "tracestate" => Some(Self::TraceState),
+            "baggage" => Some(Self::Baggage),
+            _ => None,
+        }
+    }
+}
+
+/// The names of `headers`, if they are few enough to be gone through.
+#[inline]
+fn small(headers: &HeaderMap) -> Option<Keys<'_, HeaderValue>> {
+    let names = headers.keys();
+    (names.len() <= MAX_SMALL).then_some(names)
+}
+
+/// The most names that are gone through: about where two lookups take as many instructions.
+const MAX_SMALL: usize = 16;
+
+// A constant is made, and dropped, wherever it is used.
+static TRACEPARENT_NAME: HeaderName = TRACEPARENT;
+static TRACESTATE_NAME: HeaderName = TRACESTATE;
+static BAGGAGE_NAME: HeaderName = BAGGAGE;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::{MAX_SMALL, W3cHeaders, any as any_of, remove_tracestate};
+    use crate::{BAGGAGE, TRACEPARENT, TRACESTATE};
+
+    /// Ours, standard ones and others of the same lengths, others.
+    const NAMES: [&str; 16] = [
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "retry-after",
+        "user-agent",
+        "referer",
+        "x-trace-par",
+        "traceparens",
+        "tracestates",
+        "x-trace-st",
+        "tracestatf",
+        "x-trace",
+        "baggagf",
+        "host",
+        "x-request-id",
+        "b3",
+    ];
+
+    /// What all that goes through names says of a map has to be what lookups say.
+    #[track_caller]
+    fn agree(headers: &HeaderMap) {
+        let asked = |name: &HeaderName| -> Vec<&[u8]> {
+            let lines = headers.get_all(name).iter();
+            lines.map(HeaderValue::as_bytes).collect()
+        };
+        // The ways of small and of large maps, whatever the size.
+        for seen in [
+            W3cHeaders::of(headers),
+            W3cHeaders::among(headers.keys(), headers),
+            W3cHeaders::unknown(headers),
+        ] {
+            assert!(seen.traceparent().eq(asked(&TRACEPARENT)), "{headers:?}");
+            assert!(seen.tracestate().eq(asked(&TRACESTATE)), "{headers:?}");
+            assert!(seen.baggage().eq(asked(&BAGGAGE)), "{headers:?}");
+        }
+        for (traceparent, baggage) in [(false, false), (false, true), (true, false), (true, true)] {
+            let expected = (traceparent && headers.contains_key(TRACEPARENT))
+                || (baggage && headers.contains_key(BAGGAGE));
+            assert_eq!(
+                any_of(headers, traceparent, baggage),
+                expected,
+                "{headers:?}"
+            );
+        }
+        let (mut removed, mut expected) = (headers.clone(), headers.clone());
+        remove_tracestate(&mut removed);
+        expected.remove(TRACESTATE);
+        assert_eq!(removed, expected);
+    }
+
+    /// As many names as these, all of the lengths of ours.
+    fn others(count: usize) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for n in 0..count {
+            let name = match n % 3 {
+                0 => format!("x-other-{n:03}"),
+                1 => format!("x-othe-{n:03}"),
+                _ => format!("x-o-{n:03}"),
+            };
+            let name = HeaderName::try_from(name).unwrap();
+            headers.insert(name, HeaderValue::from_static("traceparent"));
+        }
+        headers
+    }
+
+    #[test]
+    fn ours_are_found_in_maps_of_every_size() {
+        let ours = [TRACEPARENT, TRACESTATE, BAGGAGE];
+        for count in 0..=2 * MAX_SMALL {
+            agree(&others(count));
+            for name in &ours {
+                for lines in [&[""][..], &["1"], &["1", "2"], &["1", "", "1"]] {
+                    // First, last and in between, and lines that are not side by side.
+                    for place in [0, count / 2, count] {
+                        let mut headers = HeaderMap::new();
+                        let mut rest = lines.iter();
+                        for (index, (other, value)) in others(count).iter().enumerate() {
+                            if index >= place
+                                && let Some(line) = rest.next()
+                            {
+                                headers.append(name, HeaderValue::from_static(line));
+                            }
+                            headers.append(other, value.clone());
+                        }
+                        for line in rest {
+                            headers.append(name, HeaderValue::from_static(line));
+                        }
+                        agree(&headers);
+                        assert_eq!(headers.get_all(name).iter().count(), lines.len());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn several_values_of_another_name_do_not_hide_ours() {
+        for count in 1..=2 * MAX_SMALL {
+            let mut headers = HeaderMap::new();
+            for _ in 0..count {
+                headers.append("x-other", HeaderValue::from_static("1"));
+            }
+            for name in [BAGGAGE, TRACESTATE, TRACEPARENT] {
+                headers.append(name, HeaderValue::from_static("2"));
+                agree(&headers);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn small_and_large_maps_are_read_alike(
+            steps in proptest::collection::vec((0..NAMES.len(), 0..4_u8, "[a-c]{0,2}"), 0..40),
+            count in 0..=2 * MAX_SMALL,
+        ) {
+            let mut headers = others(count);
+            for (name, step, value) in steps {
+                let name = HeaderName::from_static(NAMES[name]);
+                let value = HeaderValue::try_from(value).unwrap();
+                match step {
+                    0 => drop(headers.remove(name)),
+                    1 => drop(headers.insert(name, value)),
+                    _ => drop(headers.append(name, value)),
+                }
+                agree(&headers);
+            }
+        }
+    }
+}
