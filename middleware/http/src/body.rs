@@ -62,10 +62,7 @@ impl<B, R: Record> ResponseBody<B, R> {
 
 impl<B: Body, R: Record> ResponseBody<B, R> {
     /// Lets the exchange go on in the body of `response`, as far as it does.
-    pub(crate) fn wrap(mut response: Response<B>, exchange: Option<Exchange<R>>) -> Response<Self> {
-        let Some(mut exchange) = exchange else {
-            return response.map(Self::untraced);
-        };
+    pub(crate) fn wrap(mut response: Response<B>, mut exchange: Exchange<R>) -> Response<Self> {
         exchange.annotate(response.headers_mut());
         if !exchange.is_recording() {
             // Nothing to end, but the context stays current for what makes the body.

@@ -61,15 +61,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = match this.exchange {
-            Some(exchange) => exchange.enter(|| this.inner.poll(cx)),
-            None => this.inner.poll(cx),
+        // On its own, so that a response is moved once where nothing is to be done with it.
+        let Some(exchange) = this.exchange else {
+            let response = ready!(this.inner.poll(cx));
+            return Poll::Ready(response.map(|response| response.map(ResponseBody::untraced)));
         };
-        let result = ready!(polled);
-        let exchange = this.exchange.take();
-        Poll::Ready(match result {
-            Ok(response) => Ok(ResponseBody::wrap(response, exchange)),
-            Err(error) => {
+        let result = ready!(exchange.enter(|| this.inner.poll(cx)));
+        Poll::Ready(match (result, this.exchange.take()) {
+            (Ok(response), Some(exchange)) => Ok(ResponseBody::wrap(response, exchange)),
+            (Ok(response), None) => Ok(response.map(ResponseBody::untraced)),
+            (Err(error), exchange) => {
                 if let Some(mut exchange) = exchange {
                     exchange.fail(&error);
                 }
