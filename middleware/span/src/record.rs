@@ -119,7 +119,9 @@ pub struct Described(SpanBuilder);
 // === impl NewSpan ===
 
 impl NewSpan {
-    pub(crate) const fn new(
+    /// A span that starts with this context under this parent.
+    #[must_use]
+    pub const fn new(
         span_context: SpanContext,
         parent_span_id: SpanId,
         parent_is_remote: bool,

@@ -119,7 +119,7 @@ impl RecordedSpan {
         }
         self.kept.events += 1;
         let limit = self.inner.limits.max_attributes_per_event;
-        event.dropped_attributes_count += cut(&mut event.attributes, limit, self.value_chars);
+        event.dropped_attributes_count = cut(&mut event.attributes, limit, self.value_chars);
         put_event(&mut self.fields, &event);
     }
 
@@ -133,7 +133,7 @@ impl RecordedSpan {
         }
         self.kept.links += 1;
         let limit = self.inner.limits.max_attributes_per_link;
-        link.dropped_attributes_count += cut(&mut link.attributes, limit, self.value_chars);
+        link.dropped_attributes_count = cut(&mut link.attributes, limit, self.value_chars);
         put_link(&mut self.fields, &link);
     }
 

@@ -30,6 +30,7 @@ mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outage;
+mod recorder;
 mod retry;
 mod service;
 mod shutdown;

@@ -174,7 +174,7 @@ fn any_kind() -> impl Strategy<Value = SpanKind> {
     ]
 }
 
-fn any_status() -> impl Strategy<Value = Status> {
+pub fn any_status() -> impl Strategy<Value = Status> {
     prop_oneof![
         Just(Status::Unset),
         Just(Status::Ok),
@@ -183,7 +183,7 @@ fn any_status() -> impl Strategy<Value = Status> {
 }
 
 /// Before 1970, at it, around now, and where nanoseconds overflow.
-fn any_time() -> impl Strategy<Value = SystemTime> {
+pub fn any_time() -> impl Strategy<Value = SystemTime> {
     prop_oneof![
         Just(UNIX_EPOCH),
         Just(UNIX_EPOCH - Duration::from_secs(1)),
@@ -197,7 +197,7 @@ fn any_count() -> impl Strategy<Value = u32> {
     prop_oneof![3 => Just(0), 1 => any::<u32>()]
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+pub fn any_event() -> impl Strategy<Value = Event> {
     (
         any_text(),
         any_time(),
@@ -207,7 +207,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         .prop_map(|(name, time, attributes, dropped)| Event::new(name, time, attributes, dropped))
 }
 
-fn any_link() -> impl Strategy<Value = Link> {
+pub fn any_link() -> impl Strategy<Value = Link> {
     (any_context(), vec(any_attribute(), 0..4), any_count())
         .prop_map(|(context, attributes, dropped)| Link::new(context, attributes, dropped))
 }
@@ -272,7 +272,7 @@ fn any_float() -> impl Strategy<Value = f64> {
 }
 
 /// Empty, short, of any characters, and around the lengths where a varint grows.
-fn any_text() -> impl Strategy<Value = String> {
+pub fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => Just(String::new()),
         6 => "[a-z._]{1,20}",
