@@ -1,0 +1,16 @@
+//! Tells the program which compiler makes it: counts of instructions are the compiler's as much as the code's.
+
+use std::env;
+use std::process::Command;
+
+fn main() {
+    // Cargo runs this again when the compiler changes.
+    println!("cargo::rerun-if-changed=build.rs");
+    let version = env::var_os("RUSTC")
+        .and_then(|rustc| Command::new(rustc).arg("--version").output().ok())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    let version = version.as_deref().map_or("an unknown compiler", str::trim);
+    let target = env::var("TARGET").unwrap_or_else(|_| "an unknown target".to_owned());
+    println!("cargo::rustc-env=TOWLINE_COST_COMPILER={version}");
+    println!("cargo::rustc-env=TOWLINE_COST_TARGET={target}");
+}

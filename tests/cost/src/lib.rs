@@ -1,0 +1,53 @@
+//! What a request costs, held against a table.
+//!
+//! `budgets.txt` says for each [path](path::PATHS) how many allocations and how many instructions one request takes over
+//! the bare service. `cargo test -p towline-cost` counts both and fails where they differ: allocations must be the same,
+//! instructions may be 2 % more or less. Unlike nanoseconds both repeat, on a machine that is busy as well.
+//!
+//! | test | what it holds |
+//! |---|---|
+//! | `budgets` | each path against the table |
+//! | `flat` | memory, while hundreds of thousands of spans go through the exporter |
+//! | `threads` | allocations and accounts, while eight threads end spans at once |
+//!
+//! # The table
+//!
+//! ```text
+//! UPDATE=1 cargo test -p towline-cost
+//! UPDATE=1 cargo test --release -p towline-cost
+//! ```
+//!
+//! write it anew, each the column of its profile. A count that fell is an error too, and says that the table is to be
+//! renewed: what was won would be lost again unnoticed.
+//!
+//! The table names the compiler and the C library that it was made with. With others 25 % more are allowed, and any less;
+//! for another target nothing is compared. Without valgrind no instructions are counted, and one line says so.
+//!
+//! # How it counts
+//!
+//! The request is that of the project's budgets: `GET /users/42?q=abc`, or one gRPC call, with eight headers whose values
+//! are slices of one buffer, as hyper leaves them; one pending poll; a body of one frame, read to its end. Everything is
+//! done a few times before it is counted, and 64 requests are counted together. A path is set up twice, in
+//! processes of their own: [bare](callgrind::Side::Bare) and [with](callgrind::Side::With) what is counted. Making the
+//! requests is not counted, and neither is the exporter's own thread, which sleeps until it is asked to flush.
+//!
+//! # Whether it would notice
+//!
+//! Put a needless allocation into a path, such as this into `begin` of `middleware/http/src/server/layer.rs`:
+//!
+//! ```text
+//! drop(std::hint::black_box(Vec::<u8>::with_capacity(1)));
+//! ```
+//!
+//! and run `cargo test -p towline-cost`: every `http-server` row has an allocation more than the table says, and those of
+//! the cheap paths are more than 2 % over their instructions.
+
+pub mod callgrind;
+pub mod exchange;
+pub mod path;
+pub mod request;
+pub mod sink;
+pub mod span;
+pub mod subject;
+pub mod table;
+pub mod work;
