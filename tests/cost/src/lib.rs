@@ -27,9 +27,9 @@
 //!
 //! The request is that of the project's budgets: `GET /users/42?q=abc`, or one gRPC call, with eight headers whose values
 //! are slices of one buffer, as hyper leaves them; one pending poll; a body of one frame, read to its end. Everything is
-//! done a few times before it is counted, and 64 requests are counted together. A path is set up twice, in
-//! processes of their own: [bare](callgrind::Side::Bare) and [with](callgrind::Side::With) what is counted. Making the
-//! requests is not counted, and neither is the exporter's own thread, which sleeps until it is asked to flush.
+//! done a few times before it is counted; then 64 requests are, one after the other. A path is set up twice, in processes of
+//! their own: [bare](callgrind::Side::Bare) and [with](callgrind::Side::With) what is counted. Making the requests is not
+//! counted, and neither is the exporter's own thread, which sleeps until it is asked to flush.
 //!
 //! # Whether it would notice
 //!

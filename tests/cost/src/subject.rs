@@ -12,7 +12,7 @@ use towline_otlp::{Exporter, ExporterBuilder};
 
 use crate::request::Caller;
 use crate::sink::{Discarding, LastBatch, Recorded};
-use crate::work::Work;
+use crate::work::{Work, one_by_one};
 
 /// What is counted on a path.
 pub struct Subject {
@@ -121,22 +121,18 @@ impl Subject {
         self
     }
 
-    /// Does both until nothing is the first time any more, and makes `inputs` of each ready to be counted.
+    /// Does both until nothing is the first time any more.
     ///
     /// The first on a thread fill what the thread keeps; the first in a buffer make its blocks. What was recorded here is
     /// flushed, but for one, so that no counted span is the one that wakes the export thread.
     pub fn warm_up(&mut self, inputs: usize) {
         for _ in 0..WARM_UPS {
             for work in [&mut self.bare, &mut self.with] {
-                work.prepare(inputs);
-                work.run();
+                one_by_one(&mut **work, inputs, |work| work.run());
             }
             (self.flush)();
         }
-        self.with.prepare(1);
-        self.with.run();
-        self.bare.prepare(inputs);
-        self.with.prepare(inputs);
+        one_by_one(&mut *self.with, 1, |work| work.run());
     }
 
     /// What was recorded since the warm-up.

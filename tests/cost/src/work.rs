@@ -29,6 +29,16 @@ pub fn work<T: 'static>(
     })
 }
 
+/// Makes one input ready and has `run` do the work, so many times.
+///
+/// So a request finds the allocator as one finds it in a server: with what the one before has just freed.
+pub fn one_by_one(work: &mut dyn Work, inputs: usize, mut run: impl FnMut(&mut dyn Work)) {
+    for _ in 0..inputs {
+        work.prepare(1);
+        run(work);
+    }
+}
+
 /// Callgrind counts what happens in here.
 #[inline(never)]
 pub fn counted_by_callgrind(work: &mut dyn Work) {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use towline_cost::callgrind::{self, INPUTS};
 use towline_cost::path::PATHS;
 use towline_cost::table::{Column, Profile, Table, Tools, Verdict};
+use towline_cost::work::{Work, one_by_one};
 use towline_test_support::allocations;
 
 /// Both tests write into one file.
@@ -96,7 +97,7 @@ fn each_path_records_what_it_says() {
     for path in PATHS {
         let mut subject = path.subject();
         subject.warm_up(INPUTS);
-        subject.with.run();
+        one_by_one(&mut *subject.with, INPUTS, |work| work.run());
         let recorded = subject.recorded_since_warm_up(INPUTS);
         let expected = path
             .attributes
@@ -117,8 +118,12 @@ fn each_path_allocates_what_the_table_says() {
         .map(|path| {
             let mut subject = path.subject();
             subject.warm_up(INPUTS);
-            let bare = allocations::count(|| subject.bare.run()).1.count;
-            let with = allocations::count(|| subject.with.run()).1.count;
+            let [bare, with] = [&mut subject.bare, &mut subject.with].map(|work| {
+                let mut count = 0;
+                let run = |work: &mut dyn Work| count += allocations::count(|| work.run()).1.count;
+                one_by_one(&mut **work, INPUTS, run);
+                count
+            });
             let added = with - bare;
             assert_eq!(
                 added % INPUTS as u64,

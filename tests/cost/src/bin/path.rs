@@ -2,7 +2,7 @@
 
 use towline_cost::callgrind::{INPUTS, Side};
 use towline_cost::path::Path;
-use towline_cost::work::counted_by_callgrind;
+use towline_cost::work::{counted_by_callgrind, one_by_one};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -14,12 +14,12 @@ fn main() {
     let side = Side::by_name(side).unwrap_or_else(|| panic!("there is no side {side:?}"));
     let mut subject = path.subject();
     subject.warm_up(INPUTS);
-    let (work, runs) = match side {
+    let (work, spans) = match side {
         Side::Bare => (&mut subject.bare, 0),
         Side::With => (&mut subject.with, INPUTS),
     };
-    counted_by_callgrind(&mut **work);
-    let expected = path.attributes.map_or(0, |_| runs);
+    one_by_one(&mut **work, INPUTS, counted_by_callgrind);
+    let expected = path.attributes.map_or(0, |_| spans);
     let recorded = subject.recorded_since_warm_up(INPUTS).spans;
     assert_eq!(recorded, expected, "spans of {id}");
 }
