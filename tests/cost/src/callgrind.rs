@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-/// How many requests are counted together. Their spans fit into one block of the exporter's buffer.
+/// How many requests are counted.
 pub const INPUTS: usize = 64;
 
 /// What is counted.

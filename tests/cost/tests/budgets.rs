@@ -96,9 +96,9 @@ fn say(line: &str) {
 fn each_path_records_what_it_says() {
     for path in PATHS {
         let mut subject = path.subject();
-        subject.warm_up(INPUTS);
+        subject.warm_up();
         one_by_one(&mut *subject.with, INPUTS, |work| work.run());
-        let recorded = subject.recorded_since_warm_up(INPUTS);
+        let recorded = subject.recorded_since_warm_up();
         let expected = path
             .attributes
             .map_or((0, 0), |attributes| (INPUTS, attributes));
@@ -117,7 +117,7 @@ fn each_path_allocates_what_the_table_says() {
         .iter()
         .map(|path| {
             let mut subject = path.subject();
-            subject.warm_up(INPUTS);
+            subject.warm_up();
             let [bare, with] = [&mut subject.bare, &mut subject.with].map(|work| {
                 let mut count = 0;
                 let run = |work: &mut dyn Work| count += allocations::count(|| work.run()).1.count;

@@ -13,13 +13,13 @@ fn main() {
     let path = Path::by_id(id).unwrap_or_else(|| panic!("there is no path {id:?}"));
     let side = Side::by_name(side).unwrap_or_else(|| panic!("there is no side {side:?}"));
     let mut subject = path.subject();
-    subject.warm_up(INPUTS);
+    subject.warm_up();
     let (work, spans) = match side {
         Side::Bare => (&mut subject.bare, 0),
         Side::With => (&mut subject.with, INPUTS),
     };
     one_by_one(&mut **work, INPUTS, counted_by_callgrind);
     let expected = path.attributes.map_or(0, |_| spans);
-    let recorded = subject.recorded_since_warm_up(INPUTS).spans;
+    let recorded = subject.recorded_since_warm_up().spans;
     assert_eq!(recorded, expected, "spans of {id}");
 }
