@@ -27,7 +27,7 @@ fn assert_in_table(column: Column, counts: &[(&str, u64)]) {
     let tools = Tools::current();
     if std::env::var_os("UPDATE").is_some() {
         table.renew(column, &tools, counts);
-        std::fs::write(FILE, table.to_string()).unwrap();
+        std::fs::write(FILE, table.to_string()).expect("budgets.txt can be written");
         return;
     }
     let differences = differences(&table, column, &tools, counts);
