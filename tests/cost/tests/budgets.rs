@@ -66,8 +66,8 @@ fn differences(
             None => Verdict::More,
             Some(those) => tools.judge(those, expected, *counted),
         };
-        let percent = (*counted as f64 / expected as f64 - 1.0) * 100.0;
-        let by = format!("{counted} {unit}, the table says {expected} ({percent:+.1} %)");
+        let of = *counted as f64 / expected.max(1) as f64;
+        let by = format!("{counted} {unit}, {of:.2} of the {expected} that the table says");
         match verdict {
             Verdict::Holds | Verdict::Incomparable => None,
             Verdict::More => Some(format!("{id}: {by}")),
