@@ -5,10 +5,12 @@ use std::fmt::{self, Write};
 use std::process::Command;
 
 /// How the program was compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// As `cargo test` does it.
+    /// As `cargo test` does it without debug information, for instance `.ci/run`.
     Debug,
+    /// As `cargo test` does it. Without optimisation a variable that a debugger can find takes instructions of its own.
+    DebugInfo,
     /// As `cargo test --release` does it.
     Release,
 }
@@ -34,9 +36,9 @@ pub struct Tools {
 /// What each path costs over the bare service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// With what the instructions of both profiles were counted.
-    tools: [Option<Tools>; 2],
-    rows: BTreeMap<String, [Option<u64>; 3]>,
+    /// With what the instructions of each profile were counted.
+    tools: BTreeMap<Profile, Tools>,
+    rows: BTreeMap<String, [Option<u64>; 4]>,
 }
 
 /// Whether a count is what the table says.
@@ -58,10 +60,10 @@ impl Profile {
     /// That of this program.
     #[must_use]
     pub const fn current() -> Self {
-        if cfg!(debug_assertions) {
-            Self::Debug
-        } else {
-            Self::Release
+        match (cfg!(debug_assertions), cfg!(towline_cost_debug_info)) {
+            (true, false) => Self::Debug,
+            (true, true) => Self::DebugInfo,
+            (false, _) => Self::Release,
         }
     }
 
@@ -70,6 +72,7 @@ impl Profile {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
+            Self::DebugInfo => "debuginfo",
             Self::Release => "release",
         }
     }
@@ -82,7 +85,8 @@ impl Column {
         match self {
             Self::Allocations => 0,
             Self::Instructions(Profile::Debug) => 1,
-            Self::Instructions(Profile::Release) => 2,
+            Self::Instructions(Profile::DebugInfo) => 2,
+            Self::Instructions(Profile::Release) => 3,
         }
     }
 }
@@ -152,20 +156,19 @@ impl Table {
             if line.starts_with('#') || line.trim().is_empty() || line == HEADER {
                 continue;
             }
-            let made_with = [Profile::Debug, Profile::Release]
-                .into_iter()
-                .find_map(|profile| {
-                    let rest = line.strip_prefix(profile.name())?;
-                    Some((profile, rest.strip_prefix(" by ")?))
-                });
+            let made_with = PROFILES.into_iter().find_map(|profile| {
+                let rest = line.strip_prefix(profile.name())?;
+                Some((profile, rest.strip_prefix(" by ")?))
+            });
             if let Some((profile, tools)) = made_with {
                 let (target, versions) = tools
                     .split_once(", ")
                     .ok_or_else(|| wrong("expected a target, and versions"))?;
-                *table.tools_mut(profile) = Some(Tools {
+                let tools = Tools {
                     target: target.to_owned(),
                     versions: versions.to_owned(),
-                });
+                };
+                table.tools.insert(profile, tools);
                 continue;
             }
             let cells: Vec<_> = line.split_whitespace().collect();
@@ -180,7 +183,7 @@ impl Table {
                 })
                 .collect();
             let counts = counts.and_then(|counts| counts.try_into().ok());
-            let counts = counts.ok_or_else(|| wrong("expected a path and three counts"))?;
+            let counts = counts.ok_or_else(|| wrong("expected a path and four counts"))?;
             if table.rows.insert((*id).to_owned(), counts).is_some() {
                 return Err(wrong("this path is there already"));
             }
@@ -202,15 +205,13 @@ impl Table {
     /// With what the instructions of a profile were counted.
     #[must_use]
     pub fn tools(&self, profile: Profile) -> Option<&Tools> {
-        match (&self.tools, profile) {
-            ([tools, _], Profile::Debug) | ([_, tools], Profile::Release) => tools.as_ref(),
-        }
+        self.tools.get(&profile)
     }
 
     /// Writes one column anew, for these paths and no others.
     pub fn renew(&mut self, column: Column, tools: &Tools, counts: &[(&str, u64)]) {
         if let Column::Instructions(profile) = column {
-            *self.tools_mut(profile) = Some(tools.clone());
+            self.tools.insert(profile, tools.clone());
         }
         self.rows
             .retain(|id, _| counts.iter().any(|(known, _)| known == id));
@@ -221,21 +222,13 @@ impl Table {
             }
         }
     }
-
-    fn tools_mut(&mut self, profile: Profile) -> &mut Option<Tools> {
-        match (&mut self.tools, profile) {
-            ([tools, _], Profile::Debug) | ([_, tools], Profile::Release) => tools,
-        }
-    }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFACE)?;
-        for profile in [Profile::Debug, Profile::Release] {
-            if let Some(tools) = self.tools(profile) {
-                writeln!(f, "{} by {tools}", profile.name())?;
-            }
+        for (profile, tools) in &self.tools {
+            writeln!(f, "{} by {tools}", profile.name())?;
         }
         writeln!(f, "\n{HEADER}")?;
         for (id, counts) in &self.rows {
@@ -255,11 +248,14 @@ const OTHER_TOOLS_PERCENT: u64 = 25;
 
 const PREFACE: &str = "\
 # What one request costs over the bare service: allocations, and instructions as callgrind counts them.
-# Written by `UPDATE=1 cargo test -p towline-cost`, and by the same with `--release` for the last column.
+# Written by `UPDATE=1 cargo test -p towline-cost`, the same with CARGO_PROFILE_DEV_DEBUG=0, and the same with `--release`.
 
 ";
 
-const HEADER: &str = "path                                     allocations       debug     release";
+const HEADER: &str =
+    "path                                     allocations       debug   debuginfo     release";
+
+const PROFILES: [Profile; 3] = [Profile::Debug, Profile::DebugInfo, Profile::Release];
 
 #[cfg(test)]
 mod tests {
@@ -330,9 +326,9 @@ mod tests {
     #[test]
     fn what_is_no_table_is_told_with_its_line() {
         for (text, expected) in [
-            ("# fine\na 1 2", "line 2: expected a path and three counts"),
-            ("a 1 2 x", "line 1: expected a path and three counts"),
-            ("a 1 2 -\na 1 2 3", "line 2: this path is there already"),
+            ("# fine\na 1 2 3", "line 2: expected a path and four counts"),
+            ("a 1 2 x 4", "line 1: expected a path and four counts"),
+            ("a 1 2 - 4\na 1 2 3 4", "line 2: this path is there already"),
             ("debug by nobody", "line 1: expected a target, and versions"),
         ] {
             let error = Table::parse(text).unwrap_err();

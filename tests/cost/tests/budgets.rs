@@ -1,6 +1,7 @@
 //! What each path costs is what the table says: see the documentation of the crate.
 //!
-//! `UPDATE=1 cargo test -p towline-cost`, and the same with `--release`, write the table anew.
+//! `UPDATE=1 cargo test -p towline-cost`, the same with `CARGO_PROFILE_DEV_DEBUG=0` and the same with `--release` write the table
+//! anew.
 
 use std::io::Write;
 use std::path::Path;
@@ -85,7 +86,7 @@ fn differences(
     differences
 }
 
-const RENEW: &str = "renew the table: UPDATE=1 cargo test -p towline-cost, and with --release";
+const RENEW: &str = "renew the table: UPDATE=1 cargo test -p towline-cost, with CARGO_PROFILE_DEV_DEBUG=0, and with --release";
 
 /// Past the capture of the test harness: it is to be seen although the test passes.
 fn say(line: &str) {
