@@ -28,7 +28,7 @@ pub struct Path {
     subject: fn() -> Subject,
 }
 
-/// All of them, in the order of the table.
+/// All of them. The table has them by name.
 ///
 /// Up to the last three they are the facade's, which records into its own exporter. Those are of layers that stand alone
 /// on a tracer of the SDK, whose processor discards the spans.
