@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod exchange;
+pub mod floor;
 pub mod path;
 pub mod peers;
 pub mod pipeline;

@@ -34,6 +34,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::exchange::{Driver, Identity, Seen, Template, axum_driver, driver, grpc_driver};
+use crate::floor::FloorLayer;
 use crate::path::{Caller, PARENT_ID, Path, Protocol, TRACE_ID};
 use crate::plain::PlainLayer;
 use crate::recorded::Recorded;
@@ -90,6 +91,9 @@ pub struct Facts {
 
 /// The name of ours in every table.
 pub const OURS: &str = "towline";
+
+/// A layer that looks for one header and does nothing.
+pub const FLOOR: &str = "a layer that looks for `traceparent` and does nothing";
 
 /// Ours as well, on the SDK's tracer, as the layers stand alone and wherever somebody has span processors.
 pub const OURS_ON_SDK: &str = "towline on the SDK's tracer";
@@ -182,6 +186,11 @@ impl Bench {
         });
         bench.subjects.push(ours(path, true));
         bench.subjects.push(ours(path, false));
+        if !path.is_on && path.caller == Caller::Unknown {
+            bench
+                .subjects
+                .push(subject(FLOOR, "tower", driver(path, &FloorLayer)));
+        }
         if path.is_client {
             bench.subjects.extend([
                 by_sdk(

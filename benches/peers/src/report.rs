@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::{Path, Protocol};
-use crate::peers::{OURS, OURS_ON_SDK, PLAIN};
+use crate::peers::{FLOOR, OURS, OURS_ON_SDK, PLAIN};
 use crate::row::{Effort, Said, listen, measure};
 use crate::table::{Table, version_of};
 
@@ -168,7 +168,7 @@ fn in_order(said: &Said) -> Vec<(&str, &BTreeMap<String, String>)> {
         .filter(|(name, _)| !name.starts_with("bare"))
         .collect();
     layers.sort_by_key(|(name, _)| {
-        let known = [OURS, OURS_ON_SDK, PLAIN];
+        let known = [OURS, OURS_ON_SDK, PLAIN, FLOOR];
         known
             .iter()
             .position(|known| known == name)

@@ -1,7 +1,9 @@
 //! A real axum server over loopback under `wrk`: bare, ours and peers in rotation. See the read-me.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,9 +11,11 @@ use axum::extract::Path as UserId;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_instrumentation_tower::http::server::LayerBuilder;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SpanLimits;
 use tokio::net::TcpListener;
 use tower_otel::trace::HttpLayer;
 use towline_http::server::TraceLayer;
@@ -33,6 +37,51 @@ const SERVERS: [&str; 6] = [
     "tower-otel",
 ];
 
+/// What the servers are put under.
+struct Scenario {
+    title: &'static str,
+    /// `present`, `absent` or `hanging`.
+    backend: &'static str,
+    caller: Caller,
+    target: &'static str,
+}
+
+const SCENARIOS: [Scenario; 5] = [
+    Scenario {
+        title: "Every request sampled, an answer of no work",
+        backend: "present",
+        caller: Caller::Sampled,
+        target: "/users/42?q=abc",
+    },
+    Scenario {
+        title: "The same, the backend absent",
+        backend: "absent",
+        caller: Caller::Sampled,
+        target: "/users/42?q=abc",
+    },
+    Scenario {
+        title: "The same, the backend hanging",
+        backend: "hanging",
+        caller: Caller::Sampled,
+        target: "/users/42?q=abc",
+    },
+    Scenario {
+        title: "No request sampled, an answer of no work",
+        backend: "present",
+        caller: Caller::NotSampled,
+        target: "/users/42?q=abc",
+    },
+    Scenario {
+        title: "Every request sampled, an answer of some work: a page of users",
+        backend: "present",
+        caller: Caller::Sampled,
+        target: "/pages/42?q=abc",
+    },
+];
+
+/// So many users are on a page.
+const PAGE: u32 = 400;
+
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -47,10 +96,23 @@ fn main() {
 
 /// Says its port, and ends with its standard input. One worker: the load generator has the other core.
 fn serve(name: &str, collector: SocketAddr) {
-    let router = Router::new().route(
-        "/users/{id}",
-        get(async |UserId(id): UserId<u32>| format!("{{\"id\":{id},\"name\":\"Ada\"}}")),
-    );
+    let router = Router::new()
+        .route(
+            "/users/{id}",
+            get(async |UserId(id): UserId<u32>| format!("{{\"id\":{id},\"name\":\"Ada\"}}")),
+        )
+        .route(
+            "/pages/{id}",
+            get(async |UserId(id): UserId<u32>| {
+                let mut page = String::from("[");
+                for user in id * PAGE..(id + 1) * PAGE {
+                    let comma = if page.len() > 1 { "," } else { "" };
+                    let _ = write!(page, "{comma}{{\"id\":{user},\"name\":\"Ada {user:06}\"}}");
+                }
+                page.push(']');
+                page
+            }),
+        );
     // It has to be there as long as the server.
     let pipeline = match name {
         BARE => Pipeline::nothing(),
@@ -61,8 +123,12 @@ fn serve(name: &str, collector: SocketAddr) {
     let tracer = pipeline.provider().tracer("load");
     let router = match (name, &pipeline) {
         (BARE, _) => router,
-        (_, Pipeline::Ours(_, _, sampler)) => {
-            let spans = Spans::new(tracer).with_sampler(sampler.clone());
+        (_, Pipeline::Ours(_, exporter, sampler)) => {
+            let scope = InstrumentationScope::builder("load").build();
+            let recorder = exporter.recorder(scope, SpanLimits::default());
+            let spans = Spans::new(tracer)
+                .with_sampler(sampler.clone())
+                .with_recorder(Arc::new(recorder));
             router.layer(TraceLayer::from_spans(spans).with_axum())
         }
         (PLAIN, _) => router.layer(PlainLayer::server(tracer)),
@@ -145,13 +211,13 @@ fn tables() {
     let (rounds, seconds) = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
         Ok("once") => (1, 1),
         Ok("short") => (3, 2),
-        _ => (5, 3),
+        _ => (5, 2),
     };
-    for backend in ["present", "absent", "hanging"] {
+    for scenario in &SCENARIOS {
         // Each has its own, so that it is known whose spans have arrived.
-        let collector = |_| match backend {
+        let collector = |_| match scenario.backend {
             "absent" => None,
-            _ => Some(Collector::start(backend == "hanging")),
+            backend => Some(Collector::start(backend == "hanging")),
         };
         let mut servers: Vec<_> = SERVERS
             .iter()
@@ -159,12 +225,13 @@ fn tables() {
             .collect();
         for _ in 0..rounds {
             for server in &mut servers {
-                let round = load(server, seconds);
+                let round = load(server, scenario, seconds);
                 server.rounds.push(round);
             }
         }
-        println!("### Backend {backend}\n");
-        table(&servers, backend == "present");
+        println!("### {}\n", scenario.title);
+        let is_recorded = scenario.caller == Caller::Sampled && scenario.backend == "present";
+        table(&servers, is_recorded);
     }
 }
 
@@ -188,10 +255,10 @@ fn start(name: &'static str, collector: Option<Collector>) -> Server {
     }
 }
 
-/// 32 connections, one thread, requests of a caller that samples.
-fn load(server: &Server, seconds: u32) -> Round {
+/// 32 connections, one thread.
+fn load(server: &Server, scenario: &Scenario, seconds: u32) -> Round {
     let script = std::env::temp_dir().join(format!("towline-peers.{}.lua", std::process::id()));
-    let traceparent = Caller::Sampled.traceparent().expect("it has one");
+    let traceparent = scenario.caller.traceparent().expect("it has one");
     let text = format!(
         "wrk.headers['traceparent'] = '{traceparent}'\n\
          done = function(summary, latency, requests)\n\
@@ -207,7 +274,10 @@ fn load(server: &Server, seconds: u32) -> Round {
     let output = Command::new("wrk")
         .args(["-t1", "-c32", &format!("-d{seconds}s"), "-s"])
         .arg(&script)
-        .arg(format!("http://127.0.0.1:{}/users/42?q=abc", server.port))
+        .arg(format!(
+            "http://127.0.0.1:{}{}",
+            server.port, scenario.target
+        ))
         .output()
         .expect("wrk starts");
     let ticks = processor_ticks(server.process.id()) - before;
@@ -259,7 +329,7 @@ fn arrived(server: &Server) -> Option<f64> {
     Some(collector.spans() as f64 / requests)
 }
 
-fn table(servers: &[Server], is_present: bool) {
+fn table(servers: &[Server], is_recorded: bool) {
     let median = |server: &Server, value: Value| {
         let mut values: Vec<_> = server.rounds.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
@@ -301,7 +371,7 @@ fn table(servers: &[Server], is_present: bool) {
             });
         }
         let arrived = Some(server)
-            .filter(|_| is_present && server.name != BARE)
+            .filter(|_| is_recorded && server.name != BARE)
             .and_then(arrived);
         cells.push(arrived.map_or("–".to_owned(), |part| format!("{:.1} %", part * 100.0)));
         table.push(cells);
