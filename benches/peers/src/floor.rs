@@ -1,4 +1,4 @@
-//! The least that a layer takes that looks for one header and has a future and a body of its own: nothing else is done.
+//! The least that a layer takes that looks for W3C's headers and has a future and a body of its own: nothing else is done.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -42,6 +42,7 @@ pin_project! {
     }
 }
 
+static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl<S> Layer<S> for FloorLayer {
@@ -65,7 +66,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_there = request.headers().contains_key(&TRACEPARENT);
+        let headers = request.headers();
+        let is_there = headers.contains_key(&TRACEPARENT) || headers.contains_key(&BAGGAGE);
         FloorFuture {
             inner: self.inner.call(request),
             exchange: is_there.then_some([0; 9]),

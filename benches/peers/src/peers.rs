@@ -92,8 +92,8 @@ pub struct Facts {
 /// The name of ours in every table.
 pub const OURS: &str = "towline";
 
-/// A layer that looks for one header and does nothing.
-pub const FLOOR: &str = "a layer that looks for `traceparent` and does nothing";
+/// A layer that looks for W3C's headers and does nothing.
+pub const FLOOR: &str = "a layer that looks for the two headers and does nothing";
 
 /// Ours as well, on the SDK's tracer, as the layers stand alone and wherever somebody has span processors.
 pub const OURS_ON_SDK: &str = "towline on the SDK's tracer";

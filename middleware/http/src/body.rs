@@ -99,10 +99,36 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.exchange.is_none() {
+            return self.project().inner.poll_frame(cx);
+        }
+        self.poll_in_exchange(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B, R> ResponseBody<B, R>
+where
+    B: Body,
+    B::Error: 'static,
+    R: Record,
+{
+    fn poll_in_exchange(
+        self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let Some(exchange) = this.exchange else {
             return this.inner.poll_frame(cx);
@@ -140,14 +166,6 @@ where
             *this.exchange = None;
         }
         Poll::Ready(next)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

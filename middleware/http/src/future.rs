@@ -59,6 +59,7 @@ where
 {
     type Output = Result<Response<ResponseBody<B, R>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // On its own, so that a response is moved once where nothing is to be done with it.
@@ -67,16 +68,30 @@ where
             return Poll::Ready(response.map(|response| response.map(ResponseBody::untraced)));
         };
         let result = ready!(exchange.enter(|| this.inner.poll(cx)));
-        Poll::Ready(match (result, this.exchange.take()) {
-            (Ok(response), Some(exchange)) => Ok(ResponseBody::wrap(response, exchange)),
-            (Ok(response), None) => Ok(response.map(ResponseBody::untraced)),
-            (Err(error), exchange) => {
-                if let Some(mut exchange) = exchange {
-                    exchange.fail(&error);
-                }
-                Err(error)
+        Poll::Ready(finish(result, this.exchange.take()))
+    }
+}
+
+/// The response, with the exchange going on in its body, or the error that ends it.
+#[inline(never)]
+fn finish<B, R, E>(
+    result: Result<Response<B>, E>,
+    exchange: Option<Exchange<R>>,
+) -> Result<Response<ResponseBody<B, R>>, E>
+where
+    R: Record,
+    B: Body,
+    E: 'static,
+{
+    match (result, exchange) {
+        (Ok(response), Some(exchange)) => Ok(ResponseBody::wrap(response, exchange)),
+        (Ok(response), None) => Ok(response.map(ResponseBody::untraced)),
+        (Err(error), exchange) => {
+            if let Some(mut exchange) = exchange {
+                exchange.fail(&error);
             }
-        })
+            Err(error)
+        }
     }
 }
 

@@ -84,6 +84,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         match self.layer.begin(&mut request) {
             Some((span, record)) => ResponseFuture::call(span, record, || self.inner.call(request)),

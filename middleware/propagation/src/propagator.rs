@@ -232,6 +232,7 @@ impl Propagator {
     /// `tracestate` alone does not count, since it means nothing without `traceparent`. A custom propagator
     /// that lists no [fields](TextMapPropagator::fields) cannot be asked, so for it any header counts.
     #[must_use]
+    #[inline]
     pub fn fields_present(&self, headers: &HeaderMap) -> bool {
         match &self.0 {
             Kind::W3c {

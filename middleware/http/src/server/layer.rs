@@ -256,13 +256,42 @@ where
 {
     type Record = Recorder;
 
+    #[inline]
     fn begin<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
+        if self.passes(request) {
+            return None;
+        }
+        self.begin_exchange(request)
+    }
+}
+
+impl<T> TraceLayer<T> {
+    /// Whether there is nothing to do, since it is off and nobody has sent a context. This is all that
+    /// a request without one costs then.
+    #[inline]
+    fn passes<B>(&self, request: &Request<B>) -> bool {
+        !self.spans.is_enabled()
+            && !self.options.query_context
+            && !self.options.propagator.fields_present(request.headers())
+    }
+}
+
+impl<T> TraceLayer<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    #[inline(never)]
+    fn begin_exchange<B>(&self, request: &mut Request<B>) -> Option<(OpenSpan, Recorder)> {
         let Self { spans, options } = self;
         let context =
             RequestContext::new(&options.propagator, options.query_context, request.uri());
-        // While it is off nothing gets a span anyway.
-        let skipped = spans.is_enabled() && options.skips(RequestHead::from(&*request));
-        if (skipped || !spans.is_enabled()) && !context.is_present(request.headers()) {
+        // While it is off nothing gets a span anyway, and there is a context, unless it is in the query.
+        let enabled = spans.is_enabled();
+        let skipped = enabled && options.skips(RequestHead::from(&*request));
+        if (skipped || (!enabled && options.query_context))
+            && !context.is_present(request.headers())
+        {
             return None;
         }
         let caller = options.trust.receive(request, &context);
@@ -272,7 +301,7 @@ where
         let description = Description::new(options, request);
         let span = caller.start(spans, &description);
         let routed = description.is_routed();
-        let held = span.is_recording() || (options.trace_id.unsampled && spans.is_enabled());
+        let held = span.is_recording() || (options.trace_id.unsampled && enabled);
         let mut record = Recorder::new(request.method(), held.then(|| Arc::clone(options)));
         record.begin(&span, RequestHead::from(&*request));
         if options.deferred_route && span.is_recording() && !routed {
