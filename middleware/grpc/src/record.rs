@@ -33,7 +33,7 @@ struct Call {
     method: Method,
     options: Arc<Options>,
     deadline: Deadline,
-    running: Option<Box<Running>>,
+    running: Option<Running>,
     answer: Answer,
 }
 

@@ -30,7 +30,8 @@ pin_project! {
         #[pin]
         inner: B,
         exchange: Option<Exchange<R>>,
-        unread: Option<u64>,
+        // `UNKNOWN` if no length was announced.
+        unread: u64,
     }
 }
 
@@ -40,7 +41,7 @@ impl<B, R: Record> ResponseBody<B, R> {
         Self {
             inner,
             exchange: None,
-            unread: None,
+            unread: UNKNOWN,
         }
     }
 
@@ -69,7 +70,7 @@ impl<B: Body, R: Record> ResponseBody<B, R> {
             return response.map(|inner| Self {
                 inner,
                 exchange: Some(exchange),
-                unread: None,
+                unread: UNKNOWN,
             });
         }
         let rest = exchange.head(ResponseHead::from(&response));
@@ -79,7 +80,8 @@ impl<B: Body, R: Record> ResponseBody<B, R> {
         }
         let unread =
             content_length(response.headers()).or_else(|| response.body().size_hint().exact());
-        if unread == Some(0) {
+        let unread = unread.unwrap_or(UNKNOWN);
+        if unread == 0 {
             exchange.or_else(Outcome::Completed);
         }
         response.map(|inner| Self {
@@ -152,9 +154,9 @@ where
                     let ended = this.inner.is_end_stream();
                     if ended {
                         exchange.complete(None);
-                    } else if let Some(unread) = this.unread {
-                        *unread = unread.saturating_sub(data.remaining() as u64);
-                        if *unread == 0 {
+                    } else if *this.unread != UNKNOWN {
+                        *this.unread = this.unread.saturating_sub(data.remaining() as u64);
+                        if *this.unread == 0 {
                             exchange.or_else(Outcome::Completed);
                         }
                     }
@@ -183,6 +185,9 @@ impl<B: fmt::Debug, R: Record> fmt::Debug for ResponseBody<B, R> {
             .finish()
     }
 }
+
+/// No body is so long.
+const UNKNOWN: u64 = u64::MAX;
 
 /// The length that the head announces, if it does so once and in digits.
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -112,7 +112,7 @@ impl Recorder {
     pub(crate) fn begin(&mut self, span: &OpenSpan, request: RequestHead<'_>) {
         if let Some(options) = &self.options {
             let redaction = &options.attributes.redaction;
-            self.running = options.extras.begin(span, request, redaction);
+            self.running = options.extras.begin(span, request, redaction).map(Box::new);
         }
     }
 }

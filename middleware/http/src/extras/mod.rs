@@ -79,16 +79,16 @@ impl Extras {
         span: &OpenSpan,
         request: RequestHead<'_>,
         redaction: &Redaction,
-    ) -> Option<Box<Running>> {
+    ) -> Option<Running> {
         if (self.response.is_empty() && self.hooks.is_empty()) || !span.is_recording() {
             return None;
         }
-        let mut running = Box::new(Running {
+        let mut running = Running {
             context: span.context().clone(),
             started: Instant::now(),
             captured: Vec::new(),
             renamed: false,
-        });
+        };
         running.hook(redaction, |span| self.hooks.request(request, span));
         Some(running)
     }

@@ -28,12 +28,18 @@ pub struct Recorder {
     answer: Answer,
     /// For a span that is recorded, or whose trace is told to the caller.
     options: Option<Arc<Options>>,
-    running: Option<Box<Running>>,
     status: Option<StatusCode>,
-    /// Boxed, as what is rare: it is moved with every request.
-    failure: Option<Box<Failure>>,
+    /// Boxed, since all of this is moved with every request.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few exchanges have.
+#[derive(Debug, Default)]
+struct Rare {
+    running: Option<Running>,
+    failure: Option<Failure>,
     /// A route that a router inside may yet name, and the method for the name of the span then.
-    deferred: Option<Box<(DeferredRoute, Method)>>,
+    deferred: Option<(DeferredRoute, Method)>,
 }
 
 // === impl Description ===
@@ -148,10 +154,8 @@ impl Recorder {
         Self {
             answer: Answer::to(method),
             options,
-            running: None,
             status: None,
-            failure: None,
-            deferred: None,
+            rare: None,
         }
     }
 
@@ -159,13 +163,15 @@ impl Recorder {
     pub(crate) fn begin(&mut self, span: &OpenSpan, request: RequestHead<'_>) {
         if let Some(options) = &self.options {
             let redaction = &options.attributes.redaction;
-            self.running = options.extras.begin(span, request, redaction);
+            if let Some(running) = options.extras.begin(span, request, redaction) {
+                self.rare.get_or_insert_default().running = Some(running);
+            }
         }
     }
 
     /// Renames the span when it ends, if a router has named the route by then.
     pub(crate) fn defer_route(&mut self, route: DeferredRoute, method: &Method) {
-        self.deferred = Some(Box::new((route, method.clone())));
+        self.rare.get_or_insert_default().deferred = Some((route, method.clone()));
     }
 }
 
@@ -184,8 +190,12 @@ impl Record for Recorder {
         let failed = head.status.is_server_error();
         if let Some(options) = &self.options {
             let failure = failed.then(|| status_failure(head.status));
-            self.failure = classified(options.classify.as_ref(), head, failure).map(Box::new);
-            if let Some(running) = &mut self.running {
+            if let Some(failure) = classified(options.classify.as_ref(), head, failure) {
+                self.rare.get_or_insert_default().failure = Some(failure);
+            }
+            if let Some(rare) = &mut self.rare
+                && let Some(running) = &mut rare.running
+            {
                 running.head(&options.extras, head, &options.attributes.redaction);
             }
         }
@@ -197,7 +207,7 @@ impl Record for Recorder {
     fn error<E: 'static>(&mut self, error: &E) {
         if let Some(options) = &self.options {
             let keys = &options.attributes.redaction.query_keys;
-            self.failure = Some(Box::new(failure_of(error, keys)));
+            self.rare.get_or_insert_default().failure = Some(failure_of(error, keys));
         }
     }
 
@@ -205,11 +215,28 @@ impl Record for Recorder {
         let Some(options) = self.options.take() else {
             return;
         };
+        if let Some(status) = self.status {
+            span.set_attribute(attributes::status_code(status));
+        }
+        let failure = self
+            .rare
+            .take()
+            .and_then(|rare| rare.end(outcome, span, &options));
+        span.end(outcome, failure, []);
+    }
+}
+
+// === impl Rare ===
+
+impl Rare {
+    /// Tells the span what it has; gives the failure.
+    fn end(self, outcome: Outcome, span: &OpenSpan, options: &Options) -> Option<Failure> {
         let attributes = &options.attributes;
-        let running = self.running.take();
-        let renamed = running.as_ref().is_some_and(|running| running.is_renamed());
-        let mut route = None;
-        if let Some((deferred, method)) = self.deferred.as_deref()
+        let renamed = self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.is_renamed());
+        if let Some((deferred, method)) = &self.deferred
             && let Some(found) = deferred.get()
         {
             if !renamed {
@@ -217,24 +244,20 @@ impl Record for Recorder {
                 span.context().span().update_name(name);
             }
             let found = attributes.shared(&found);
-            route = Some(KeyValue::new(attributes::HTTP_ROUTE, found));
+            span.set_attribute(KeyValue::new(attributes::HTTP_ROUTE, found));
         }
-        let failure = self.failure.take().filter(|_| outcome != Outcome::Panicked);
-        let failure = failure.map(|failure| *failure);
-        let captured = running.map(|running| {
-            running.end(
+        let failure = self.failure.filter(|_| outcome != Outcome::Panicked);
+        if let Some(running) = self.running {
+            let captured = running.end(
                 &options.extras,
                 outcome,
                 failure.as_ref(),
                 &attributes.redaction,
-            )
-        });
-        if let Some(status) = self.status {
-            span.set_attribute(attributes::status_code(status));
+            );
+            for attribute in captured {
+                span.set_attribute(attribute);
+            }
         }
-        for attribute in route.into_iter().chain(captured.into_iter().flatten()) {
-            span.set_attribute(attribute);
-        }
-        span.end(outcome, failure, []);
+        failure
     }
 }
