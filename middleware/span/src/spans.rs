@@ -334,7 +334,9 @@ where
         let builder = sketch.unwrap_or_else(|| description.describe());
         let asked = settled.as_ref().unwrap_or(base);
         let mut span = self.tracer.build_with_context(builder, asked);
-        self.silent.look_at(&span, base);
+        if self.recorder.is_none() {
+            self.silent.look_at(&span, base);
+        }
         if !span.span_context().is_valid() {
             // The tracer has shut down: what the caller sent is passed on as it is.
             return OpenSpan::passing(base.clone());
