@@ -260,9 +260,10 @@ where
         let Self { spans, options } = self;
         let context =
             RequestContext::new(&options.propagator, options.query_context, request.uri());
-        // While it is off nothing gets a span anyway.
-        let skipped = spans.is_enabled() && options.skips(RequestHead::from(&*request));
-        if (skipped || !spans.is_enabled()) && !context.is_present(request.headers()) {
+        // While it is off nothing gets a span anyway. The switch is read once: what was not looked at by the
+        // filters must not get one because it has been switched on in between.
+        let skipped = !spans.is_enabled() || options.skips(RequestHead::from(&*request));
+        if skipped && !context.is_present(request.headers()) {
             return None;
         }
         let caller = options.trust.receive(request, &context);
