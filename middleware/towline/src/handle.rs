@@ -517,7 +517,8 @@ impl Parts {
             .with_random_trace_ids(self.random_trace_ids);
         match (&self.exporter, self.recorder_limits) {
             (Some(exporter), Some(limits)) => {
-                spans.with_recorder(Arc::new(exporter.recorder(scope, limits)))
+                let recorder = exporter.recorder(scope, limits);
+                spans.with_recorder(Arc::new(recorder.with_provider(self.provider.clone())))
             }
             _ => spans,
         }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use opentelemetry::trace::{TraceContextExt, TraceId};
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanLimits};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider, SpanLimits};
 use towline_span::{NewSpan, Recorder, Recording};
 
 pub(crate) use self::shorten::shorten;
@@ -73,6 +73,8 @@ struct Inner {
     scope: InstrumentationScope,
     limits: SpanLimits,
     ids: RandomIdGenerator,
+    /// Kept as long as a span is open, as a span of its own keeps it.
+    _provider: Option<SdkTracerProvider>,
 }
 
 // === impl SpanRecorder ===
@@ -85,6 +87,31 @@ impl SpanRecorder {
                 scope,
                 limits,
                 ids: RandomIdGenerator::default(),
+                _provider: None,
+            }),
+        }
+    }
+
+    /// Keeps the provider that has the exporter's processor for as long as there is a recorder or a span
+    /// of it, as every tracer and every span of the SDK does. Default: it is not kept.
+    ///
+    /// A provider shuts the exporter down when it is dropped. So without this, spans that are open when the
+    /// last handle on the provider goes are counted as dropped when they end.
+    #[must_use]
+    pub fn with_provider(self, provider: SdkTracerProvider) -> Self {
+        let Inner {
+            core,
+            scope,
+            limits,
+            ..
+        } = &*self.inner;
+        Self {
+            inner: Arc::new(Inner {
+                core: Arc::clone(core),
+                scope: scope.clone(),
+                limits: *limits,
+                ids: RandomIdGenerator::default(),
+                _provider: Some(provider),
             }),
         }
     }

@@ -1,5 +1,7 @@
 //! Spans that are recorded without the SDK arrive as those of the SDK do.
 
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -446,4 +448,83 @@ fn kinds_are_kept() {
     let (_, itself) = ways.arrived();
     let kinds: Vec<_> = itself.iter().map(|span| span.kind).collect();
     assert_eq!(kinds, [4, 5, 3]);
+}
+
+#[test]
+fn a_span_whose_description_panics_was_never_there() {
+    let ways = Ways::new();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = ways.exporter.recorder(scope, SpanLimits::default());
+    let new = || NewSpan::new(parent(1), SpanId::INVALID, false);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        recorder.start(&Context::new(), new(), &mut |into| {
+            into.name(SpanName::Fixed("broken"));
+            panic!("a function of the user's");
+        })
+    }));
+    assert!(caught.is_err());
+    assert_eq!(ways.exporter.stats().ended, 0);
+    // What it has left behind is not in the next one.
+    drop(recorder.start(&Context::new(), new(), &mut |into| {
+        into.name(SpanName::Fixed("whole"));
+    }));
+    let (_, spans) = ways.arrived();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].name, "whole");
+}
+
+#[test]
+fn a_span_outlives_the_last_handle_on_its_provider() {
+    let transport = Scripted::accepting();
+    let (processor, exporter) = Exporter::builder()
+        .transport(transport.clone())
+        .build()
+        .unwrap();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .build();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = exporter
+        .recorder(scope, SpanLimits::default())
+        .with_provider(provider);
+    let new = NewSpan::new(parent(1), SpanId::INVALID, false);
+    let context = recorder.start(&Context::new(), new, &mut |into| {
+        into.name(SpanName::Fixed("last"));
+    });
+    drop(recorder);
+    drop(context);
+    // With it went the provider, which delivers what is there.
+    let stats = exporter.stats();
+    assert_eq!((stats.ended, stats.exported), (1, 1));
+    assert_eq!(transport.requests().len(), 1);
+}
+
+#[test]
+fn a_span_can_end_while_its_thread_is_torn_down() {
+    thread_local! {
+        static EARLY: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
+        static LATE: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
+    }
+    let ways = Ways::new();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = ways.exporter.recorder(scope, SpanLimits::default());
+    let thread = std::thread::spawn(move || {
+        let start = |name| {
+            let new = NewSpan::new(parent(1), SpanId::INVALID, false);
+            recorder.start(&Context::new(), new, &mut |into| {
+                into.name(SpanName::Fixed(name));
+            })
+        };
+        // One is touched before what the recorder keeps for the thread and the other behind, so that one of
+        // them is dropped when that is gone.
+        EARLY.with_borrow_mut(|kept| kept.push(Context::new()));
+        drop(start("plain"));
+        EARLY.with_borrow_mut(|kept| kept.push(start("early")));
+        LATE.with_borrow_mut(|kept| kept.push(start("late")));
+    });
+    thread.join().unwrap();
+    let (_, spans) = ways.arrived();
+    let mut names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["early", "late", "plain"]);
 }
