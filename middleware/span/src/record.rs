@@ -25,8 +25,9 @@ pub trait Recorder: fmt::Debug + Send + Sync {
 
     /// Starts a span and makes it the current one of a copy of `base`.
     ///
-    /// `describe` is called once, at once. The span in the context must be a recording one that has
-    /// the span context of `span`, and must keep what is said to it until it ends or is dropped.
+    /// `describe` is called once, at once. It runs functions of the program's; should one panic, nothing
+    /// of the span may be left. The span in the context must be a recording one that has the span
+    /// context of `span`, and must keep what is said to it until it ends or is dropped.
     fn start(
         &self,
         base: &Context,

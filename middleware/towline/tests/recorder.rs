@@ -355,22 +355,3 @@ fn a_span_that_is_open_when_the_last_handle_goes_arrives() {
     assert_eq!(spans.len(), 1);
     assert_eq!(spans[0].name(), "open");
 }
-
-#[test]
-fn the_end_of_the_provider_is_not_taken_for_a_tracer_with_nothing_behind_it() {
-    let ((), lines) = support::Log::of(|| {
-        let tracing = Towline::builder()
-            .with_environment(Environment::empty())
-            .with_sampling_rate(Rate::ALWAYS)
-            .with_transport(towline::otlp::Discard::new())
-            .build()
-            .unwrap();
-        tracing.spans("test").span("one").call(|| ());
-        tracing.provider().shutdown().unwrap();
-        tracing.spans("test").span("late").call(|| ());
-    });
-    assert!(
-        lines.iter().all(|line| !line.contains("makes no spans")),
-        "{lines:?}"
-    );
-}

@@ -68,13 +68,14 @@ pub struct SpanRecorder {
 }
 
 /// What its spans share.
+#[derive(Clone)]
 struct Inner {
     core: Arc<Core>,
     scope: InstrumentationScope,
     limits: SpanLimits,
     ids: RandomIdGenerator,
-    /// Kept as long as a span is open, as a span of its own keeps it.
-    _provider: Option<SdkTracerProvider>,
+    /// Held, and nothing else, as long as a span is open: as a span of its own holds it.
+    provider: Option<SdkTracerProvider>,
 }
 
 // === impl SpanRecorder ===
@@ -87,7 +88,7 @@ impl SpanRecorder {
                 scope,
                 limits,
                 ids: RandomIdGenerator::default(),
-                _provider: None,
+                provider: None,
             }),
         }
     }
@@ -98,22 +99,9 @@ impl SpanRecorder {
     /// A provider shuts the exporter down when it is dropped. So without this, spans that are open when the
     /// last handle on the provider goes are counted as dropped when they end.
     #[must_use]
-    pub fn with_provider(self, provider: SdkTracerProvider) -> Self {
-        let Inner {
-            core,
-            scope,
-            limits,
-            ..
-        } = &*self.inner;
-        Self {
-            inner: Arc::new(Inner {
-                core: Arc::clone(core),
-                scope: scope.clone(),
-                limits: *limits,
-                ids: RandomIdGenerator::default(),
-                _provider: Some(provider),
-            }),
-        }
+    pub fn with_provider(mut self, provider: SdkTracerProvider) -> Self {
+        Arc::make_mut(&mut self.inner).provider = Some(provider);
+        self
     }
 }
 
@@ -143,6 +131,7 @@ impl fmt::Debug for SpanRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanRecorder")
             .field("scope", &self.inner.scope.name())
+            .field("keeps_provider", &self.inner.provider.is_some())
             .finish_non_exhaustive()
     }
 }
