@@ -161,9 +161,10 @@ impl Described {
     /// Without a name, with room for so many attributes.
     #[must_use]
     pub fn with_capacity(attributes: usize) -> Self {
-        let mut builder = SpanBuilder::default();
-        builder.attributes = Some(Vec::with_capacity(attributes));
-        Self(builder)
+        Self(SpanBuilder {
+            attributes: Some(Vec::with_capacity(attributes)),
+            ..SpanBuilder::default()
+        })
     }
 
     /// What was told.

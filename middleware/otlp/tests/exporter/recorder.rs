@@ -172,14 +172,12 @@ fn anything() -> impl Strategy<Value = Said> {
 fn any_limits() -> impl Strategy<Value = SpanLimits> {
     let limit = || prop_oneof![1 => Just(128u32), 1 => 0u32..4];
     (limit(), limit(), limit(), limit(), limit()).prop_map(
-        |(attributes, events, links, of_event, of_link)| {
-            let mut limits = SpanLimits::default();
-            limits.max_attributes_per_span = attributes;
-            limits.max_events_per_span = events;
-            limits.max_links_per_span = links;
-            limits.max_attributes_per_event = of_event;
-            limits.max_attributes_per_link = of_link;
-            limits
+        |(attributes, events, links, of_event, of_link)| SpanLimits {
+            max_attributes_per_span: attributes,
+            max_events_per_span: events,
+            max_links_per_span: links,
+            max_attributes_per_event: of_event,
+            max_attributes_per_link: of_link,
         },
     )
 }
@@ -387,8 +385,10 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
     };
     for chars in [None, Some(0), Some(1), Some(7), Some(1_000)] {
         for attributes in [128, 4] {
-            let mut limits = SpanLimits::default();
-            limits.max_attributes_per_span = attributes;
+            let limits = SpanLimits {
+                max_attributes_per_span: attributes,
+                ..SpanLimits::default()
+            };
             let ways = Ways::limited(limits);
             ways.exporter.set_attribute_value_length_limit(chars);
             let describe = || {
