@@ -528,3 +528,22 @@ fn a_span_can_end_while_its_thread_is_torn_down() {
     names.sort_unstable();
     assert_eq!(names, ["early", "late", "plain"]);
 }
+
+#[test]
+fn a_span_can_start_and_end_while_the_current_context_is_borrowed() {
+    let ways = Ways::new();
+    let outer = ways
+        .by_itself
+        .start(&Context::new(), &|| SpanBuilder::from_name("outer"));
+    let attached = outer.context().clone().attach();
+    Context::map_current(|current| {
+        let mut inner = ways
+            .by_itself
+            .start(current, &|| SpanBuilder::from_name("inner"));
+        inner.end(Outcome::Completed, None, [KeyValue::new("number", 1)]);
+    });
+    drop((attached, outer));
+    let (_, spans) = ways.arrived();
+    assert_eq!(spans[0].name, "inner");
+    assert_eq!(spans[0].parent_span_id, spans[1].span_id);
+}
