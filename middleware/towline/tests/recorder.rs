@@ -355,3 +355,73 @@ fn a_span_that_is_open_when_the_last_handle_goes_arrives() {
     assert_eq!(spans.len(), 1);
     assert_eq!(spans[0].name(), "open");
 }
+
+/// The spans of calls to a known method, to one that is not there and to one that fails, each with a client's inside.
+#[cfg(feature = "grpc-layers")]
+fn spans_of_calls(by_sdk: bool) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "tracing_service: { enabled: yes, sampling_rate_per_million: 1000000, \
+                  capture_request_headers: [x-tenant, x-token-bin], capture_response_headers: [x-cost] }";
+    let mut builder = Towline::builder()
+        .with_environment(Environment::empty())
+        .with_config(Config::from_yaml(config).unwrap())
+        .with_exporter_url(format!("file://{}", directory.path().display()));
+    if by_sdk {
+        builder = builder.with_span_processor(Onlooker);
+    }
+    let tracing = builder.build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    for (status, parent) in [
+        ("0", Some("01")),
+        ("12", None),
+        ("14", Some("03")),
+        ("0", Some("00")),
+    ] {
+        let answer = move |_: Request<()>| async move {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", status.parse().unwrap());
+            trailers.insert("grpc-message", "no route to http://a:b@c/".parse().unwrap());
+            trailers.insert("x-cost", "7".parse().unwrap());
+            let body = Full::new(&b"message"[..]).with_trailers(async { Some(Ok(trailers)) });
+            Ok::<_, io::Error>(Response::new(body))
+        };
+        let client = ServiceBuilder::new()
+            .layer(tracing.grpc_client())
+            .service(service_fn(answer));
+        let server = ServiceBuilder::new()
+            .layer(tracing.grpc_server())
+            .service(client);
+        let mut request = Request::post("http://host:50051/hello.Greeter/SayHello")
+            .header("x-tenant", "one")
+            .header("x-token-bin", "czNjcjN0");
+        if let Some(flags) = parent {
+            request = request.header("traceparent", format!("{TRACE}-{flags}"));
+        }
+        let response = runtime
+            .block_on(server.oneshot(request.body(()).unwrap()))
+            .unwrap();
+        drop(runtime.block_on(response.into_body().collect()).unwrap());
+    }
+    tracing.blocking_shutdown(LONG).unwrap();
+    let mut ids = Ids::default();
+    let spans = spans(directory.path()).into_iter().map(|exported| {
+        let mut span = exported.span;
+        ids.in_span(&mut span);
+        format!("{} {span:#}", exported.scope)
+    });
+    spans.collect()
+}
+
+#[test]
+#[cfg(feature = "grpc-layers")]
+fn calls_are_the_same_whoever_records_them() {
+    let (itself, by_sdk) = (spans_of_calls(false), spans_of_calls(true));
+    assert_eq!(itself.len(), 6, "the last one is not sampled");
+    assert!(itself[0].contains("hello.Greeter/SayHello"));
+    for (itself, by_sdk) in itself.iter().zip(&by_sdk) {
+        assert!(itself == by_sdk, "itself: {itself}\nby the SDK: {by_sdk}");
+    }
+    assert_eq!(itself.len(), by_sdk.len());
+}
