@@ -130,7 +130,7 @@ where
     fn poll_in_exchange(
         self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Polled<B>>> {
         let mut this = self.project();
         let Some(exchange) = this.exchange else {
             return this.inner.poll_frame(cx);
@@ -185,6 +185,9 @@ impl<B: fmt::Debug, R: Record> fmt::Debug for ResponseBody<B, R> {
             .finish()
     }
 }
+
+/// A frame of this body, or its error.
+type Polled<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
 
 /// No body is so long.
 const UNKNOWN: u64 = u64::MAX;

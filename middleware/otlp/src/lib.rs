@@ -2,7 +2,8 @@
 //! gRPC, HTTP or files.
 //!
 //! [`Exporter::builder`] makes two things: a [`Processor`] for the SDK's tracer provider, and an
-//! [`Exporter`], the handle that counts, flushes and shuts down.
+//! [`Exporter`], the handle that counts, flushes and shuts down. [`Exporter::recorder`] is a second
+//! way in, for the spans of Towline's own layers: past the SDK, encoded as they are told.
 //!
 //! # Examples
 //!

@@ -53,7 +53,9 @@
 //!
 //! A span that nobody will keep need not be described. [`Sampler::predecide`] answers from the
 //! parent alone with a [`Predecision`]; the Towline layers skip the SDK on
-//! [`No`](Predecision::No) and collect attributes up front only on [`Yes`](Predecision::Yes).
+//! [`No`](Predecision::No) and collect attributes up front only on [`Yes`](Predecision::Yes). A root is
+//! a [`Yes`](Predecision::Yes) where every root is recorded, and an [`Ask`](Predecision::Ask) elsewhere;
+//! whoever makes the trace id can then [`decide_root`](Sampler::decide_root).
 //!
 //! [`ParentBased`]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/trace/sdk.md#parentbased
 //! [consistent probability sampling]: https://github.com/open-telemetry/opentelemetry-specification/blob/v1.60.0/specification/trace/tracestate-probability-sampling.md

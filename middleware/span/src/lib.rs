@@ -57,7 +57,8 @@
 //! # The parts
 //!
 //! [`Spans`] starts spans as cheaply as the sampler allows, [`OpenSpan`] keeps one current and ends
-//! it. They are public because every other Towline layer is made of them, and yours can be.
+//! it. They are public because every other Towline layer is made of them, and yours can be. A
+//! [`Recorder`] takes the place of the tracer's SDK where nobody needs what the SDK makes of a span.
 //! [`carry`] takes the current context across tasks, threads and buffers.
 
 pub mod carry;

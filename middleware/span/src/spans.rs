@@ -163,14 +163,15 @@ where
         match self.plan(base, |sampler| sampler.decide(parent)) {
             None => OpenSpan::passing(base.clone()),
             Some(plan) if parent.is_valid() && plan.is_no() => plan.unsampled(base, parent),
-            Some(Plan::Decided(sampler, decided)) if self.records() => {
-                if parent.is_valid() {
-                    self.record_child(base, (sampler, decided), parent, description)
-                } else {
-                    self.record_root(base, sampler, parent, description)
+            Some(plan) => match (plan, self.open_recorder()) {
+                (Plan::Decided(sampler, decided), Some(recorder)) if parent.is_valid() => {
+                    record_child(recorder, base, (sampler, decided), parent, description)
                 }
-            }
-            Some(plan) => self.build(base, plan, description),
+                (Plan::Decided(sampler, _), Some(recorder)) => {
+                    self.record_root(recorder, base, sampler, parent, description)
+                }
+                _ => self.build(base, plan, description),
+            },
         }
     }
 
@@ -220,10 +221,12 @@ where
         }
         match plan {
             Some(plan) if plan.is_no() => plan.unsampled(base, &remote),
-            Some(Plan::Decided(sampler, decided)) if self.records() => {
-                self.record_child(base, (sampler, decided), &remote, description)
-            }
             plan => {
+                if let Some(Plan::Decided(sampler, decided)) = plan
+                    && let Some(recorder) = self.open_recorder()
+                {
+                    return record_child(recorder, base, (sampler, decided), &remote, description);
+                }
                 let base = base.with_remote_span_context(remote);
                 match plan {
                     None => OpenSpan::passing(base),
@@ -248,44 +251,22 @@ where
         }
     }
 
-    /// Whether spans are recorded without the tracer.
-    fn records(&self) -> bool {
+    /// Who records spans without the tracer, if anybody does.
+    fn open_recorder(&self) -> Option<&dyn Recorder> {
         self.recorder
-            .as_ref()
-            .is_some_and(|recorder| recorder.is_open())
-    }
-
-    /// A span that is recorded under this parent.
-    fn record_child(
-        &self,
-        base: &Context,
-        (sampler, decided): (&Sampler, Decided),
-        parent: &SpanContext,
-        description: &impl Describe,
-    ) -> OpenSpan {
-        let trace_id = parent.trace_id();
-        let span_context = SpanContext::new(
-            trace_id,
-            SpanId::from(fastrand::u64(1..)),
-            parent.trace_flags().with_sampled(true),
-            false,
-            sampler.child_trace_state(&decided, trace_id, parent.trace_state()),
-        );
-        let span = NewSpan::new(span_context, parent.span_id(), parent.is_remote());
-        self.record(base, span, description)
+            .as_deref()
+            .filter(|recorder| recorder.is_open())
     }
 
     /// The beginning of a trace, recorded or not.
     fn record_root(
         &self,
+        recorder: &dyn Recorder,
         base: &Context,
         sampler: &Sampler,
         beside: &SpanContext,
         description: &impl Describe,
     ) -> OpenSpan {
-        let Some(recorder) = &self.recorder else {
-            return OpenSpan::passing(base.clone());
-        };
         let trace_id = recorder.new_trace_id();
         let Some(decided) = sampler.decide_root(trace_id, beside) else {
             // It has been switched off since it was asked first.
@@ -299,7 +280,7 @@ where
         };
         let span_context = SpanContext::new(
             trace_id,
-            SpanId::from(fastrand::u64(1..)),
+            recorder.new_span_id(),
             random.with_sampled(sampled),
             false,
             sampler.root_trace_state(&decided, trace_id, beside),
@@ -308,17 +289,7 @@ where
             return OpenSpan::new(base.with_remote_span_context(span_context), false);
         }
         let span = NewSpan::new(span_context, SpanId::INVALID, false);
-        self.record(base, span, description)
-    }
-
-    fn record(&self, base: &Context, span: NewSpan, description: &impl Describe) -> OpenSpan {
-        match &self.recorder {
-            Some(recorder) => {
-                let context = recorder.start(base, span, &mut |into| description.record(into));
-                OpenSpan::new(context, true)
-            }
-            None => OpenSpan::passing(base.clone()),
-        }
+        record(recorder, base, span, description)
     }
 
     fn build(&self, base: &Context, plan: Plan<'_>, description: &impl Describe) -> OpenSpan {
@@ -334,7 +305,9 @@ where
         let builder = sketch.unwrap_or_else(|| description.describe());
         let asked = settled.as_ref().unwrap_or(base);
         let mut span = self.tracer.build_with_context(builder, asked);
-        self.silent.look_at(&span, base);
+        if self.recorder.is_none() {
+            self.silent.look_at(&span, base);
+        }
         if !span.span_context().is_valid() {
             // The tracer has shut down: what the caller sent is passed on as it is.
             return OpenSpan::passing(base.clone());
@@ -412,6 +385,36 @@ impl Plan<'_> {
         );
         OpenSpan::new(base.with_remote_span_context(child), false)
     }
+}
+
+/// A span that is recorded under this parent.
+fn record_child(
+    recorder: &dyn Recorder,
+    base: &Context,
+    (sampler, decided): (&Sampler, Decided),
+    parent: &SpanContext,
+    description: &impl Describe,
+) -> OpenSpan {
+    let trace_id = parent.trace_id();
+    let span_context = SpanContext::new(
+        trace_id,
+        recorder.new_span_id(),
+        parent.trace_flags().with_sampled(true),
+        false,
+        sampler.child_trace_state(&decided, trace_id, parent.trace_state()),
+    );
+    let span = NewSpan::new(span_context, parent.span_id(), parent.is_remote());
+    record(recorder, base, span, description)
+}
+
+fn record(
+    recorder: &dyn Recorder,
+    base: &Context,
+    span: NewSpan,
+    description: &impl Describe,
+) -> OpenSpan {
+    let context = recorder.start(base, span, &mut |into| description.record(into));
+    OpenSpan::new(context, true)
 }
 
 // === impl Describe ===

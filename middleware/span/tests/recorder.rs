@@ -55,6 +55,10 @@ impl Recorder for Notes {
         TraceId::from(ROOT)
     }
 
+    fn new_span_id(&self) -> SpanId {
+        SpanId::from(0x51)
+    }
+
     fn start(
         &self,
         base: &Context,
@@ -193,7 +197,7 @@ fn a_child_has_the_trace_the_flags_and_the_tracestate_of_its_parent() {
             };
             assert_eq!(context, new.span_context);
             assert_eq!(context.trace_id(), TraceId::from(5));
-            assert_ne!(context.span_id(), SpanId::from(6));
+            assert_eq!(context.span_id(), SpanId::from(0x51));
             assert!(context.is_valid() && !context.is_remote());
             assert_eq!(context.trace_flags(), TraceFlags::new(flags));
             assert_eq!(context.trace_state(), &state);

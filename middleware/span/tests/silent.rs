@@ -1,10 +1,39 @@
 //! A tracer with nothing behind it is told of, once; alone in its process.
 
+use std::sync::Arc;
+
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanBuilder, TraceContextExt, noop::NoopTracer};
-use towline_span::Spans;
+use opentelemetry::trace::{SpanBuilder, SpanId, TraceContextExt, TraceId, noop::NoopTracer};
+use towline_span::{NewSpan, Recorder, Recording, Spans};
 use towline_test_support::{Caller, LogCounter, TestTracing};
 use tracing::Level;
+
+/// Has been shut down.
+#[derive(Debug)]
+struct Closed;
+
+impl Recorder for Closed {
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    fn new_trace_id(&self) -> TraceId {
+        TraceId::INVALID
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        SpanId::INVALID
+    }
+
+    fn start(
+        &self,
+        base: &Context,
+        _span: NewSpan,
+        _describe: &mut dyn FnMut(&mut dyn Recording),
+    ) -> Context {
+        base.clone()
+    }
+}
 
 #[test]
 fn a_tracer_with_no_provider_behind_it_is_told_of_once_in_a_process() {
@@ -29,6 +58,13 @@ fn a_tracer_with_no_provider_behind_it_is_told_of_once_in_a_process() {
         drop(quiet.start(&suppressed, &work));
         let off = Spans::new(NoopTracer::new()).with_sampler(TestTracing::off().sampler());
         drop(off.start_remote(&Context::new(), remote.clone(), &work));
+        // Behind a recorder that was closed the tracer is asked, and was shut down with it.
+        let tracing = TestTracing::always();
+        let recorded = Spans::new(NoopTracer::new())
+            .with_sampler(tracing.sampler())
+            .with_recorder(Arc::new(Closed));
+        drop(recorded.start_remote(&Context::new(), remote.clone(), &work));
+        drop(recorded.start(&Context::new(), &work));
         assert_eq!(logs.total(), 0);
 
         let span = quiet.start_remote(&Context::new(), remote.clone(), &work);

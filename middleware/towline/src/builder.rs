@@ -293,6 +293,9 @@ impl TowlineBuilder {
 
     /// Adds a span processor, before the exporter and after those added already.
     ///
+    /// It sees every span. For that the layers make theirs by the SDK, which takes more allocations and instructions than
+    /// what they do without a processor: encode a span as they describe it.
+    ///
     /// It lives as long as the [provider](Towline::provider). [`Towline::flush`] and [`Towline::shutdown`] do not reach
     /// it, since its own may block: that is for [`SdkTracerProvider::force_flush`] and [`SdkTracerProvider::shutdown`].
     pub fn with_span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {

@@ -272,7 +272,11 @@ impl Towline {
         self.provider().tracer(scope_name)
     }
 
-    /// The provider of every tracer, for other instrumentation.
+    /// The provider of every [`tracer`](Self::tracer), for other instrumentation.
+    ///
+    /// The spans of the layers and of [`spans`](Self::spans) go past it, straight to the exporter, unless
+    /// [span processors](TowlineBuilder::with_span_processor) were added or it was brought along: they nest with its
+    /// own, count in [`stats`](Self::stats) like them, and end with it when it is shut down.
     #[must_use]
     pub fn provider(&self) -> &SdkTracerProvider {
         &self.shared.parts.provider
@@ -517,7 +521,8 @@ impl Parts {
             .with_random_trace_ids(self.random_trace_ids);
         match (&self.exporter, self.recorder_limits) {
             (Some(exporter), Some(limits)) => {
-                spans.with_recorder(Arc::new(exporter.recorder(scope, limits)))
+                let recorder = exporter.recorder(scope, limits);
+                spans.with_recorder(Arc::new(recorder.with_provider(self.provider.clone())))
             }
             _ => spans,
         }

@@ -34,21 +34,23 @@ const REQUESTS_EACH: usize = 150;
 /// A program that passes requests on, with an exporter, and what it has recorded.
 struct Program {
     tracing: Towline,
-    memory: Memory,
+    /// What the SDK has recorded, where it does.
+    memory: Option<Memory>,
     backend: MemoryTransport,
     proxy: Server,
     _upstream: Server,
 }
 
 impl Program {
-    async fn start() -> Self {
-        let (memory, backend) = (Memory::new(), MemoryTransport::accepting());
-        let tracing = Towline::builder()
+    async fn start(by_sdk: bool) -> Self {
+        let (memory, backend) = (by_sdk.then(Memory::new), MemoryTransport::accepting());
+        let mut builder = Towline::builder()
             .with_environment(towline::Environment::empty())
-            .with_span_processor(memory.clone())
-            .with_transport(backend.clone())
-            .build()
-            .unwrap();
+            .with_transport(backend.clone());
+        if let Some(memory) = &memory {
+            builder = builder.with_span_processor(memory.clone());
+        }
+        let tracing = builder.build().unwrap();
         // Answers with the context that has arrived.
         let upstream = Server::start(service_fn(|request: Request<Incoming>| {
             let (body, _probe) = scripted([
@@ -100,16 +102,62 @@ impl Program {
         within(self.tracing.flush(Duration::from_secs(30)))
             .await
             .unwrap();
-        let (stats, finished) = (self.tracing.stats(), self.memory.finished());
-        assert_eq!(finished.len(), self.memory.started());
-        assert_eq!(stats.ended, finished.len() as u64);
+        let stats = self.tracing.stats();
         assert_eq!(stats.exported, stats.ended, "{stats:?}");
-        let ids: HashMap<SpanId, usize> = finished
-            .iter()
-            .map(|span| (span.span_context.span_id(), 1))
-            .collect();
-        assert_eq!(self.backend.accepted(), ids);
-        finished.iter().for_each(assert_whole);
+        let accepted = self.backend.accepted();
+        assert_eq!(accepted.len() as u64, stats.ended);
+        assert!(accepted.values().all(|times| *times == 1));
+        self.assert_arrived_whole();
+        if let Some(memory) = &self.memory {
+            let finished = memory.finished();
+            assert_eq!(finished.len(), memory.started());
+            let ids: HashMap<SpanId, usize> = finished
+                .iter()
+                .map(|span| (span.span_context.span_id(), 1))
+                .collect();
+            assert_eq!(accepted, ids);
+            finished.iter().for_each(assert_whole);
+        }
+    }
+
+    /// That each span has the attributes of its start and of its end, each of them once.
+    fn assert_arrived_whole(&self) {
+        let requests = self.backend.attempts().into_iter();
+        for scope in requests
+            .flat_map(|attempt| attempt.request().resource_spans)
+            .flat_map(|resource| resource.scope_spans)
+        {
+            for span in scope.spans {
+                let keys: Vec<_> = span.attributes.iter().map(|it| &*it.key).collect();
+                assert_eq!(
+                    keys.len(),
+                    keys.iter().collect::<HashSet<_>>().len(),
+                    "{span:?}"
+                );
+                for key in WHOLE.iter().chain(&["http.response.status_code"]) {
+                    assert!(keys.contains(key), "{key}: {span:?}");
+                }
+                assert!(!keys.contains(&"towline.outcome"), "{span:?}");
+                assert!(span.start_time_unix_nano > 0, "{span:?}");
+                assert!(
+                    span.end_time_unix_nano >= span.start_time_unix_nano,
+                    "{span:?}"
+                );
+            }
+        }
+    }
+
+    /// Waits until so many spans have ended in all; those that are too many are found by the next one at the
+    /// latest.
+    async fn until_ended(&self, spans: u64) {
+        let ended = || self.tracing.stats().ended;
+        within(async {
+            while ended() < spans {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(ended(), spans);
     }
 }
 
@@ -127,17 +175,20 @@ fn said(headers: &HeaderMap) -> String {
 fn assert_whole(span: &SpanData) {
     assert_no_duplicate_attributes(span);
     assert_outcome(span, Outcome::Completed);
-    for key in [
-        "http.request.method",
-        "server.address",
-        "server.port",
-        "network.protocol.version",
-    ] {
+    for key in WHOLE {
         assert!(attribute(span, key).is_some(), "{key}: {span:?}");
     }
     let status = attribute(span, "http.response.status_code");
     assert_eq!(status, Some(200.into()));
 }
+
+/// What every span has, beside its status.
+const WHOLE: &[&str] = &[
+    "http.request.method",
+    "server.address",
+    "server.port",
+    "network.protocol.version",
+];
 
 type Client = BoxCloneSyncService<Request<Body>, Response<Incoming>, String>;
 
@@ -166,10 +217,19 @@ async fn send(client: Client, uri: &str, trace: u128, sampled: bool) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_changed_under_requests_is_seen_whole_and_loses_nothing() {
-    let program = Program::start().await;
-    let client: Client = BoxCloneSyncService::new(
-        client::<Body>(Protocol::Http1).map_err(|error| error.to_string()),
-    );
+    change_under_requests(Program::start(false).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_where_the_sdk_records() {
+    change_under_requests(Program::start(true).await).await;
+}
+
+async fn change_under_requests(program: Program) {
+    let new_client = || -> Client {
+        BoxCloneSyncService::new(client::<Body>(Protocol::Http1).map_err(|error| error.to_string()))
+    };
+    let client = new_client();
 
     let served = Arc::new(AtomicBool::new(false));
     let changing = thread::spawn({
@@ -207,9 +267,14 @@ async fn whatever_is_changed_under_requests_is_seen_whole_and_loses_nothing() {
     served.store(true, Ordering::Release);
     changing.join().unwrap();
     assert_eq!(arrived.len(), 2, "all sampled, or none");
-    assert!(program.memory.started() > 0);
+    assert!(program.tracing.stats().ended > 0);
+
+    drop(client);
+    within(program.proxy.idle()).await;
 
     // The next request does as it was said last.
+    let client = new_client();
+    let mut ended = program.tracing.stats().ended;
     let tracing = &program.tracing;
     let control = tracing.control();
     control.set_enabled(true);
@@ -217,7 +282,6 @@ async fn whatever_is_changed_under_requests_is_seen_whole_and_loses_nothing() {
     control.set_remote_limit(None);
     tracing.filters().set([]);
     let uri = program.proxy.uri("/users").to_string();
-    let started = || program.memory.started();
     for (enabled, limit, filters, spans) in [
         (true, None, None, 2),
         (false, None, None, 0),
@@ -231,10 +295,10 @@ async fn whatever_is_changed_under_requests_is_seen_whole_and_loses_nothing() {
         control.set_enabled(enabled);
         control.set_remote_limit(limit);
         tracing.filters().set(filters);
-        let before = started();
         let arrived = send(client.clone(), &uri, 7, true).await;
         assert_eq!(arrived, limit.is_none());
-        assert_eq!(started() - before, spans, "{enabled} {limit:?}");
+        ended += spans;
+        program.until_ended(ended).await;
     }
     control.set_rate(Rate::ALWAYS);
     control.set_remote_limit(Some(Limit::per_second(0)));
@@ -242,6 +306,7 @@ async fn whatever_is_changed_under_requests_is_seen_whole_and_loses_nothing() {
         send(client.clone(), &uri, 7, true).await,
         "the rate decides"
     );
+    program.until_ended(ended + 2).await;
 
     drop(client);
     within(program.proxy.idle()).await;

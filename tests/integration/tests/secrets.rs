@@ -22,9 +22,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits};
 use tower::{Service, ServiceExt, service_fn};
 use towline_http::client::reqwest::HttpClient;
 use towline_http::server::TrustedProxies;
@@ -49,6 +49,8 @@ struct Setting {
     proxies: bool,
     /// Without the sampler everything is described at the start.
     sampler: bool,
+    /// With the sampler, spans are recorded past the SDK.
+    recorder: bool,
     unredacted: bool,
 }
 
@@ -101,12 +103,13 @@ const BIN: &str = "x-thing-bin";
 impl Setting {
     /// Every one that keeps secrets.
     fn all() -> impl Iterator<Item = Self> {
-        (0..32).map(|bits: u8| Self {
+        (0..64).map(|bits: u8| Self {
             listed: bits & 1 != 0,
             more_keys: bits & 2 != 0,
             hooks: bits & 4 != 0,
             proxies: bits & 8 != 0,
             sampler: bits & 16 != 0,
+            recorder: bits & 32 != 0,
             unredacted: false,
         })
     }
@@ -345,13 +348,17 @@ impl Pipeline {
         }
     }
 
-    fn spans(&self, sampler: bool) -> Spans<SdkTracer> {
-        let spans = Spans::new(self.provider.tracer("towline-integration"));
+    fn spans(&self, sampler: bool, recorder: bool) -> Spans<SdkTracer> {
+        let scope = InstrumentationScope::builder("towline-integration").build();
+        let mut spans = Spans::new(self.provider.tracer_with_scope(scope.clone()));
         if sampler {
-            spans.with_sampler(self.sampler.clone())
-        } else {
-            spans
+            spans = spans.with_sampler(self.sampler.clone());
         }
+        if recorder {
+            let recorder = self.exporter.recorder(scope, SpanLimits::default());
+            spans = spans.with_recorder(Arc::new(recorder));
+        }
+        spans
     }
 
     /// Everything that was exported, as it went out.
@@ -472,7 +479,8 @@ fn no_secret_is_exported_whatever_is_asked_for() {
     for setting in Setting::all() {
         for role in ROLES {
             for way in WAYS {
-                exchange(&all.spans(setting.sampler), role, setting, way);
+                let spans = all.spans(setting.sampler, setting.recorder);
+                exchange(&spans, role, setting, way);
                 let batches = all.exported();
                 let new = batches.get(seen..).unwrap();
                 seen = batches.len();
@@ -491,7 +499,7 @@ fn no_secret_is_exported_whatever_is_asked_for() {
     }
     let batches = all.exported();
     let spans: usize = batches.iter().map(Batch::spans).sum();
-    assert_eq!(spans, 32 * ROLES.len() * WAYS.len());
+    assert_eq!(spans, 64 * ROLES.len() * WAYS.len());
     for (format, bytes) in written(&batches) {
         assert_no_secret(format, &bytes);
     }
@@ -500,17 +508,26 @@ fn no_secret_is_exported_whatever_is_asked_for() {
 /// That what is looked for can be found: the one option that lets credentials through does.
 #[test]
 fn who_insists_gets_credentials_in_every_format() {
-    let setting = Setting {
-        listed: true,
-        more_keys: true,
-        hooks: false,
-        proxies: false,
-        sampler: true,
-        unredacted: true,
-    };
-    for role in ROLES {
+    for (role, recorder) in ROLES
+        .into_iter()
+        .flat_map(|role| [(role, false), (role, true)])
+    {
+        let setting = Setting {
+            listed: true,
+            more_keys: true,
+            hooks: false,
+            proxies: false,
+            sampler: true,
+            recorder,
+            unredacted: true,
+        };
         let pipeline = Pipeline::new();
-        exchange(&pipeline.spans(true), role, setting, Way::Answered);
+        exchange(
+            &pipeline.spans(true, recorder),
+            role,
+            setting,
+            Way::Answered,
+        );
         for (format, bytes) in written(&pipeline.exported()) {
             assert!(
                 has(&bytes, &format!("Bearer {SECRET}")),
@@ -536,7 +553,7 @@ fn the_url_in_the_error_of_a_client_is_without_its_secrets() {
         .local_addr()
         .unwrap();
     let pipeline = Pipeline::new();
-    let layer = towline_http::client::TraceLayer::from_spans(pipeline.spans(true));
+    let layer = towline_http::client::TraceLayer::from_spans(pipeline.spans(true, true));
     let client = HttpClient::new(reqwest::Client::new());
     let client = ServiceExt::<Request<Bytes>>::map_err(client, BoxError::from);
     let url = format!("http://me:{SECRET}@{closed}/users?sig={SECRET}&q=1");

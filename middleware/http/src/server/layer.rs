@@ -286,12 +286,11 @@ where
         let Self { spans, options } = self;
         let context =
             RequestContext::new(&options.propagator, options.query_context, request.uri());
-        // While it is off nothing gets a span anyway, and there is a context, unless it is in the query.
+        // While it is off nothing gets a span anyway, and there is a context, unless it is in the query. What the
+        // filters have not seen must not get one either because it has been switched on in between.
         let enabled = spans.is_enabled();
-        let skipped = enabled && options.skips(RequestHead::from(&*request));
-        if (skipped || (!enabled && options.query_context))
-            && !context.is_present(request.headers())
-        {
+        let skipped = !enabled || options.skips(RequestHead::from(&*request));
+        if skipped && (enabled || options.query_context) && !context.is_present(request.headers()) {
             return None;
         }
         let caller = options.trust.receive(request, &context);
@@ -301,7 +300,7 @@ where
         let description = Description::new(options, request);
         let span = caller.start(spans, &description);
         let routed = description.is_routed();
-        let held = span.is_recording() || (options.trace_id.unsampled && enabled);
+        let held = span.is_recording() || options.trace_id.unsampled;
         let mut record = Recorder::new(request.method(), held.then(|| Arc::clone(options)));
         record.begin(&span, RequestHead::from(&*request));
         if options.deferred_route && span.is_recording() && !routed {

@@ -123,6 +123,35 @@ fn a_client_that_skips_writes_what_is_current() {
 }
 
 #[test]
+fn a_filtered_request_gets_no_span_because_tracing_is_switched_on_meanwhile() {
+    let tracing = TestTracing::off();
+    let control = tracing.sampler().control().clone();
+    let layer = TraceLayer::from_spans(tracing.spans())
+        .with_filters(health())
+        .with_trust_by(move |_| {
+            control.set_enabled(true);
+            Trust::parent()
+        });
+    let caller = Caller::sampled();
+    let (current, ..) = call(layer.clone(), from(&caller, "/healthz"));
+    let remote = caller.clone().with_tracestate("a", "1").span_context();
+    assert_eq!(current, remote);
+    tracing.assert_none();
+    call(layer, from(&caller, "/users"));
+    tracing.only();
+}
+
+#[test]
+fn the_filters_are_not_asked_while_tracing_is_off() {
+    let tracing = TestTracing::off();
+    let filters = Filters::new([Filter::new(|_| panic!("asked"))]);
+    let layer = TraceLayer::from_spans(tracing.spans()).with_filters(filters);
+    let (current, ..) = call(layer, from(&Caller::sampled(), "/users"));
+    assert!(current.is_sampled());
+    tracing.assert_none();
+}
+
+#[test]
 fn debug_shows_what_was_chosen() {
     let tracing = TestTracing::always();
     let layer = TraceLayer::from_spans(tracing.spans())

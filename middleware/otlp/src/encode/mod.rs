@@ -1,4 +1,5 @@
-//! Spans of the SDK to OTLP protobuf, without a structure in between.
+//! Spans to OTLP protobuf, without a structure in between: those of the SDK as a whole, those that are
+//! recorded here piece by piece.
 //!
 //! Field numbers and types are those of [opentelemetry-proto 1.10]; the result decodes into what
 //! the transformation in the `opentelemetry-proto` crate makes of the same spans, which a property

@@ -26,9 +26,9 @@ use crate::{Batch, BoxTransport, ClientOptions, Endpoint, ExportError, Receipt};
 ///
 /// Clones are handles on the same exporter. It has a thread of its own, so that every method works
 /// on any runtime, on a current-thread runtime, or on none, and none of them can deadlock. The
-/// thread ends with [`shutdown`](Self::shutdown), or when the last handle and the
-/// [`Processor`](crate::Processor) are gone: it then delivers what it holds, if it can within five
-/// seconds, while the drop itself returns at once.
+/// thread ends with [`shutdown`](Self::shutdown), or when the last handle, the
+/// [`Processor`](crate::Processor), and every [recorder](Self::recorder) with its spans are gone: it
+/// then delivers what it holds, if it can within five seconds, while the drop itself returns at once.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ pub struct Exporter {
     core: Arc<Core>,
 }
 
-/// What handles, the processor and the thread share. The thread has no sender: without handles its
+/// What handles, the processor, recorders and the thread share. The thread has no sender: without handles its
 /// channel is closed.
 pub(crate) struct Core {
     pub(super) buffer: Arc<Buffer>,

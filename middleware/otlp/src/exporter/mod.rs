@@ -1,5 +1,5 @@
-//! The exporter service: a span processor for the SDK, a handle for the program, and the thread
-//! between the buffer and the transport.
+//! The exporter service: a span processor for the SDK, a handle for the program, which hands out
+//! recorders, and the thread between the buffer and the transport.
 
 mod build_error;
 mod builder;

@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{TraceContextExt, TraceId};
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanLimits};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider, SpanLimits};
 use towline_span::{NewSpan, Recorder, Recording};
 
 pub(crate) use self::shorten::shorten;
@@ -68,11 +68,14 @@ pub struct SpanRecorder {
 }
 
 /// What its spans share.
+#[derive(Clone)]
 struct Inner {
     core: Arc<Core>,
     scope: InstrumentationScope,
     limits: SpanLimits,
     ids: RandomIdGenerator,
+    /// Held, and nothing else, as long as a span is open: as a span of its own holds it.
+    provider: Option<SdkTracerProvider>,
 }
 
 // === impl SpanRecorder ===
@@ -85,8 +88,20 @@ impl SpanRecorder {
                 scope,
                 limits,
                 ids: RandomIdGenerator::default(),
+                provider: None,
             }),
         }
+    }
+
+    /// Keeps the provider that has the exporter's processor for as long as there is a recorder or a span
+    /// of it, as every tracer and every span of the SDK does. Default: it is not kept.
+    ///
+    /// A provider shuts the exporter down when it is dropped. So without this, spans that are open when the
+    /// last handle on the provider goes are counted as dropped when they end.
+    #[must_use]
+    pub fn with_provider(mut self, provider: SdkTracerProvider) -> Self {
+        Arc::make_mut(&mut self.inner).provider = Some(provider);
+        self
     }
 }
 
@@ -97,6 +112,10 @@ impl Recorder for SpanRecorder {
 
     fn new_trace_id(&self) -> TraceId {
         self.inner.ids.new_trace_id()
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.inner.ids.new_span_id()
     }
 
     fn start(
@@ -116,6 +135,7 @@ impl fmt::Debug for SpanRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanRecorder")
             .field("scope", &self.inner.scope.name())
+            .field("keeps_provider", &self.inner.provider.is_some())
             .finish_non_exhaustive()
     }
 }

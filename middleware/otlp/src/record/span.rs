@@ -32,6 +32,8 @@ pub struct RecordedSpan {
     start_time: SystemTime,
     /// The longest text of an attribute.
     value_chars: Option<usize>,
+    /// Whether it has been described. One whose description panicked never was.
+    has_begun: bool,
     has_ended: bool,
 }
 
@@ -67,6 +69,7 @@ impl RecordedSpan {
             kind: SpanKind::Internal,
             start_time: now(),
             value_chars: inner.core.value_chars(),
+            has_begun: false,
             has_ended: false,
         }
     }
@@ -74,6 +77,7 @@ impl RecordedSpan {
     /// It has been described: what can still be said otherwise is written down.
     pub(super) fn begun(&mut self) {
         put_beginning(&mut self.fields, &self.kind, self.start_time);
+        self.has_begun = true;
     }
 
     /// Whether there is room for one more attribute; if not, it is counted.
@@ -272,7 +276,7 @@ impl Span for RecordedSpan {
 
 impl Drop for RecordedSpan {
     fn drop(&mut self) {
-        if !self.has_ended {
+        if self.has_begun && !self.has_ended {
             self.finish(now());
         }
     }

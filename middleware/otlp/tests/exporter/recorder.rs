@@ -1,5 +1,7 @@
 //! Spans that are recorded without the SDK arrive as those of the SDK do.
 
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -170,14 +172,12 @@ fn anything() -> impl Strategy<Value = Said> {
 fn any_limits() -> impl Strategy<Value = SpanLimits> {
     let limit = || prop_oneof![1 => Just(128u32), 1 => 0u32..4];
     (limit(), limit(), limit(), limit(), limit()).prop_map(
-        |(attributes, events, links, of_event, of_link)| {
-            let mut limits = SpanLimits::default();
-            limits.max_attributes_per_span = attributes;
-            limits.max_events_per_span = events;
-            limits.max_links_per_span = links;
-            limits.max_attributes_per_event = of_event;
-            limits.max_attributes_per_link = of_link;
-            limits
+        |(attributes, events, links, of_event, of_link)| SpanLimits {
+            max_attributes_per_span: attributes,
+            max_events_per_span: events,
+            max_links_per_span: links,
+            max_attributes_per_event: of_event,
+            max_attributes_per_link: of_link,
         },
     )
 }
@@ -385,8 +385,10 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
     };
     for chars in [None, Some(0), Some(1), Some(7), Some(1_000)] {
         for attributes in [128, 4] {
-            let mut limits = SpanLimits::default();
-            limits.max_attributes_per_span = attributes;
+            let limits = SpanLimits {
+                max_attributes_per_span: attributes,
+                ..SpanLimits::default()
+            };
             let ways = Ways::limited(limits);
             ways.exporter.set_attribute_value_length_limit(chars);
             let describe = || {
@@ -446,4 +448,102 @@ fn kinds_are_kept() {
     let (_, itself) = ways.arrived();
     let kinds: Vec<_> = itself.iter().map(|span| span.kind).collect();
     assert_eq!(kinds, [4, 5, 3]);
+}
+
+#[test]
+fn a_span_whose_description_panics_was_never_there() {
+    let ways = Ways::new();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = ways.exporter.recorder(scope, SpanLimits::default());
+    let new = || NewSpan::new(parent(1), SpanId::INVALID, false);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        recorder.start(&Context::new(), new(), &mut |into| {
+            into.name(SpanName::Fixed("broken"));
+            panic!("a function of the user's");
+        })
+    }));
+    assert!(caught.is_err());
+    assert_eq!(ways.exporter.stats().ended, 0);
+    // What it has left behind is not in the next one.
+    drop(recorder.start(&Context::new(), new(), &mut |into| {
+        into.name(SpanName::Fixed("whole"));
+    }));
+    let (_, spans) = ways.arrived();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].name, "whole");
+}
+
+#[test]
+fn a_span_outlives_the_last_handle_on_its_provider() {
+    let transport = Scripted::accepting();
+    let (processor, exporter) = Exporter::builder()
+        .transport(transport.clone())
+        .build()
+        .unwrap();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .build();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = exporter
+        .recorder(scope, SpanLimits::default())
+        .with_provider(provider);
+    let new = NewSpan::new(parent(1), SpanId::INVALID, false);
+    let context = recorder.start(&Context::new(), new, &mut |into| {
+        into.name(SpanName::Fixed("last"));
+    });
+    drop(recorder);
+    drop(context);
+    // With it went the provider, which delivers what is there.
+    let stats = exporter.stats();
+    assert_eq!((stats.ended, stats.exported), (1, 1));
+    assert_eq!(transport.requests().len(), 1);
+}
+
+#[test]
+fn a_span_can_end_while_its_thread_is_torn_down() {
+    thread_local! {
+        static EARLY: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
+        static LATE: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
+    }
+    let ways = Ways::new();
+    let scope = InstrumentationScope::builder("itself").build();
+    let recorder = ways.exporter.recorder(scope, SpanLimits::default());
+    let thread = std::thread::spawn(move || {
+        let start = |name| {
+            let new = NewSpan::new(parent(1), SpanId::INVALID, false);
+            recorder.start(&Context::new(), new, &mut |into| {
+                into.name(SpanName::Fixed(name));
+            })
+        };
+        // One is touched before what the recorder keeps for the thread and the other behind, so that one of
+        // them is dropped when that is gone.
+        EARLY.with_borrow_mut(|kept| kept.push(Context::new()));
+        drop(start("plain"));
+        EARLY.with_borrow_mut(|kept| kept.push(start("early")));
+        LATE.with_borrow_mut(|kept| kept.push(start("late")));
+    });
+    thread.join().unwrap();
+    let (_, spans) = ways.arrived();
+    let mut names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["early", "late", "plain"]);
+}
+
+#[test]
+fn a_span_can_start_and_end_while_the_current_context_is_borrowed() {
+    let ways = Ways::new();
+    let outer = ways
+        .by_itself
+        .start(&Context::new(), &|| SpanBuilder::from_name("outer"));
+    let attached = outer.context().clone().attach();
+    Context::map_current(|current| {
+        let mut inner = ways
+            .by_itself
+            .start(current, &|| SpanBuilder::from_name("inner"));
+        inner.end(Outcome::Completed, None, [KeyValue::new("number", 1)]);
+    });
+    drop((attached, outer));
+    let (_, spans) = ways.arrived();
+    assert_eq!(spans[0].name, "inner");
+    assert_eq!(spans[0].parent_span_id, spans[1].span_id);
 }
