@@ -143,10 +143,14 @@ pub fn query<'a>(query: &'a str, keys: &QueryKeys) -> Cow<'a, str> {
         }
         match secret(pair, keys) {
             Some(key) => clean.extend([key, "=", REDACTED]),
-            None => clean.push_str(&text(pair, keys)),
+            None => clean.push_str(pair),
         }
     }
-    Cow::Owned(clean)
+    // As a whole: the user information of a URL inside may have an `&`.
+    Cow::Owned(match text(&clean, keys) {
+        Cow::Borrowed(_) => clean,
+        Cow::Owned(cleaner) => cleaner,
+    })
 }
 
 /// A text with what is secret in its URLs replaced. See the [module](self).

@@ -176,6 +176,22 @@ fn a_text_is_written_out_no_further_than_it_is_read() {
     );
 }
 
+#[test]
+fn a_secret_beside_does_not_hide_the_user_information_of_a_url() {
+    for (all, clean) in [
+        (
+            "next=//me:pa&sig=1&y@host/",
+            "next=//REDACTED:REDACTED@host/",
+        ),
+        (
+            "sig=1&next=http://me:pass@host/&x=//a:b@c",
+            "sig=REDACTED&next=http://REDACTED:REDACTED@host/&x=//REDACTED:REDACTED@c",
+        ),
+    ] {
+        assert_eq!(query(all, &QueryKeys::new()), clean);
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_secret_is_left_whatever_is_around_it(
@@ -297,13 +313,11 @@ fn naive_query(query: &str, keys: &QueryKeys) -> String {
         Some((key, _)) if is_listed(key, keys) => Some(format!("{key}=REDACTED")),
         _ => None,
     };
-    if pairs.iter().all(|pair| secret(pair).is_none()) {
-        return naive_text(query, keys);
-    }
-    let pairs = pairs
+    let clean: Vec<_> = pairs
         .into_iter()
-        .map(|pair| secret(pair).unwrap_or_else(|| naive_text(pair, keys)));
-    pairs.collect::<Vec<_>>().join("&")
+        .map(|pair| secret(pair).unwrap_or_else(|| pair.to_owned()))
+        .collect();
+    naive_text(&clean.join("&"), keys)
 }
 
 fn is_listed(key: &str, keys: &QueryKeys) -> bool {
