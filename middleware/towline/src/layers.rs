@@ -11,6 +11,15 @@ pub(crate) struct LayerOptions {
     settings: Settings,
 }
 
+/// Hands the lists that were said to the options of a layer, whichever layer it is.
+macro_rules! listed {
+    ($layer:ident, $settings:ident, { $($said:ident => $option:ident,)* }) => {
+        $(if let Some(said) = &$settings.$said {
+            $layer = $layer.$option(said.value.iter().cloned());
+        })*
+    };
+}
+
 // === impl LayerOptions ===
 
 impl LayerOptions {
@@ -28,15 +37,11 @@ impl LayerOptions {
         if let Some(trust) = self.trust() {
             layer = layer.with_trust(trust);
         }
-        if let Some(names) = &settings.capture_request_headers {
-            layer = layer.with_request_headers(names.value.iter().cloned());
-        }
-        if let Some(names) = &settings.capture_response_headers {
-            layer = layer.with_response_headers(names.value.iter().cloned());
-        }
-        if let Some(keys) = &settings.redacted_query_keys {
-            layer = layer.with_more_redacted_query_keys(keys.value.iter().cloned());
-        }
+        listed!(layer, settings, {
+            capture_request_headers => with_request_headers,
+            capture_response_headers => with_response_headers,
+            redacted_query_keys => with_more_redacted_query_keys,
+        });
         if let Some(name) = &settings.response_trace_id_header {
             layer = layer.with_response_trace_id(name.value.clone());
         }
@@ -48,15 +53,11 @@ impl LayerOptions {
         mut layer: client::TraceLayer<SdkTracer>,
     ) -> client::TraceLayer<SdkTracer> {
         let settings = &self.settings;
-        if let Some(names) = &settings.capture_request_headers {
-            layer = layer.with_request_headers(names.value.iter().cloned());
-        }
-        if let Some(names) = &settings.capture_response_headers {
-            layer = layer.with_response_headers(names.value.iter().cloned());
-        }
-        if let Some(keys) = &settings.redacted_query_keys {
-            layer = layer.with_more_redacted_query_keys(keys.value.iter().cloned());
-        }
+        listed!(layer, settings, {
+            capture_request_headers => with_request_headers,
+            capture_response_headers => with_response_headers,
+            redacted_query_keys => with_more_redacted_query_keys,
+        });
         layer
     }
 
@@ -69,15 +70,11 @@ impl LayerOptions {
         if let Some(trust) = self.trust() {
             layer = layer.with_trust(trust);
         }
-        if let Some(names) = &settings.capture_request_headers {
-            layer = layer.with_request_metadata(names.value.iter().cloned());
-        }
-        if let Some(names) = &settings.capture_response_headers {
-            layer = layer.with_response_metadata(names.value.iter().cloned());
-        }
-        if let Some(keys) = &settings.redacted_query_keys {
-            layer = layer.with_more_redacted_query_keys(keys.value.iter().cloned());
-        }
+        listed!(layer, settings, {
+            capture_request_headers => with_request_metadata,
+            capture_response_headers => with_response_metadata,
+            redacted_query_keys => with_more_redacted_query_keys,
+        });
         if let Some(name) = &settings.response_trace_id_header {
             layer = layer.with_response_trace_id(name.value.clone());
         }
@@ -90,15 +87,11 @@ impl LayerOptions {
         mut layer: towline_grpc::client::TraceLayer<SdkTracer>,
     ) -> towline_grpc::client::TraceLayer<SdkTracer> {
         let settings = &self.settings;
-        if let Some(names) = &settings.capture_request_headers {
-            layer = layer.with_request_metadata(names.value.iter().cloned());
-        }
-        if let Some(names) = &settings.capture_response_headers {
-            layer = layer.with_response_metadata(names.value.iter().cloned());
-        }
-        if let Some(keys) = &settings.redacted_query_keys {
-            layer = layer.with_more_redacted_query_keys(keys.value.iter().cloned());
-        }
+        listed!(layer, settings, {
+            capture_request_headers => with_request_metadata,
+            capture_response_headers => with_response_metadata,
+            redacted_query_keys => with_more_redacted_query_keys,
+        });
         layer
     }
 

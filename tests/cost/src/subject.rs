@@ -61,12 +61,9 @@ impl Subject {
         with: Box<dyn Work>,
     ) -> Self {
         Self {
-            bare,
-            with,
             recorded: Box::new(move || sink.recorded()),
             flush: Box::new(move || tracing.blocking_flush(DEADLINE).expect("it is taken")),
-            _current: None,
-            _alive: Box::new(()),
+            ..Self::of_nothing(bare, with)
         }
     }
 
@@ -77,12 +74,9 @@ impl Subject {
         with: Box<dyn Work>,
     ) -> Self {
         Self {
-            bare,
-            with,
             recorded: Box::new(move || sink.recorded()),
             flush: Box::new(move || exporter.blocking_flush(DEADLINE).expect("it is taken")),
-            _current: None,
-            _alive: Box::new(()),
+            ..Self::of_nothing(bare, with)
         }
     }
 
@@ -93,12 +87,9 @@ impl Subject {
         with: Box<dyn Work>,
     ) -> Self {
         Self {
-            bare,
-            with,
             recorded: Box::new(move || sink.recorded()),
-            flush: Box::new(|| ()),
-            _current: None,
             _alive: Box::new(provider),
+            ..Self::of_nothing(bare, with)
         }
     }
 

@@ -243,22 +243,29 @@ async fn whoever_leaves_is_left_out() {
 
 #[tokio::test]
 async fn when_all_have_left_nobody_tries_any_more() {
-    let gate = Gate::new();
-    let backend = MemoryTransport::always(Reply::gated(&gate, Reply::ok()));
-    let coalesce = CoalesceLayer::new().layer(backend.clone());
-    let mut caller = coalesce.clone();
-    let (one, two) = (caller.call(batch([1])), caller.call(batch([2])));
-    while gate.waiting() == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    // Whoever leaves first.
+    for is_first in [true, false] {
+        let gate = Gate::new();
+        let backend = MemoryTransport::always(Reply::gated(&gate, Reply::ok()));
+        let coalesce = CoalesceLayer::new().layer(backend.clone());
+        let mut caller = coalesce.clone();
+        let (one, two) = (caller.call(batch([1])), caller.call(batch([2])));
+        let (leaves, stays) = if is_first { (one, two) } else { (two, one) };
+        while gate.waiting() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(leaves);
+        // Whoever would give up now has a turn, many times over.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gate.waiting(), 1);
+        drop(stays);
+        while gate.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(backend.accepted().is_empty());
     }
-    drop(two);
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(gate.waiting(), 1);
-    drop(one);
-    while gate.waiting() > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert!(backend.accepted().is_empty());
 }
 
 #[tokio::test]
