@@ -73,6 +73,7 @@ mod linked;
 mod open;
 mod outcome;
 mod record;
+mod recorded;
 mod shared;
 mod silent;
 mod spans;

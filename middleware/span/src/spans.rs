@@ -10,7 +10,8 @@ use towline_sampler::{Decided, Predecision, Sampler};
 use crate::call::SpanCall;
 use crate::flagged::FlaggedSpan;
 use crate::open::OpenSpan;
-use crate::record::{NewSpan, Recorder, Recording, tell};
+use crate::record::{Recorder, Recording, tell};
+use crate::recorded;
 use crate::silent::Silent;
 
 /// Starts spans, as cheaply as the sampler's decision allows.
@@ -165,10 +166,11 @@ where
             Some(plan) if parent.is_valid() && plan.is_no() => plan.unsampled(base, parent),
             Some(plan) => match (plan, self.open_recorder()) {
                 (Plan::Decided(sampler, decided), Some(recorder)) if parent.is_valid() => {
-                    record_child(recorder, base, (sampler, decided), parent, description)
+                    recorded::child(recorder, base, (sampler, decided), parent, description)
                 }
                 (Plan::Decided(sampler, _), Some(recorder)) => {
-                    self.record_root(recorder, base, sampler, parent, description)
+                    let random = self.random_trace_ids;
+                    recorded::root(recorder, base, (sampler, random), parent, description)
                 }
                 _ => self.build(base, plan, description),
             },
@@ -225,7 +227,8 @@ where
                 if let Some(Plan::Decided(sampler, decided)) = plan
                     && let Some(recorder) = self.open_recorder()
                 {
-                    return record_child(recorder, base, (sampler, decided), &remote, description);
+                    let decision = (sampler, decided);
+                    return recorded::child(recorder, base, decision, &remote, description);
                 }
                 let base = base.with_remote_span_context(remote);
                 match plan {
@@ -256,40 +259,6 @@ where
         self.recorder
             .as_deref()
             .filter(|recorder| recorder.is_open())
-    }
-
-    /// The beginning of a trace, recorded or not.
-    fn record_root(
-        &self,
-        recorder: &dyn Recorder,
-        base: &Context,
-        sampler: &Sampler,
-        beside: &SpanContext,
-        description: &impl Describe,
-    ) -> OpenSpan {
-        let trace_id = recorder.new_trace_id();
-        let Some(decided) = sampler.decide_root(trace_id, beside) else {
-            // It has been switched off since it was asked first.
-            return OpenSpan::passing(base.clone());
-        };
-        let sampled = decided.predecision() == Predecision::Yes;
-        let random = if self.random_trace_ids {
-            RANDOM
-        } else {
-            TraceFlags::NOT_SAMPLED
-        };
-        let span_context = SpanContext::new(
-            trace_id,
-            recorder.new_span_id(),
-            random.with_sampled(sampled),
-            false,
-            sampler.root_trace_state(&decided, trace_id, beside),
-        );
-        if !sampled {
-            return OpenSpan::new(base.with_remote_span_context(span_context), false);
-        }
-        let span = NewSpan::new(span_context, SpanId::INVALID, false);
-        record(recorder, base, span, description)
     }
 
     fn build(&self, base: &Context, plan: Plan<'_>, description: &impl Describe) -> OpenSpan {
@@ -387,36 +356,6 @@ impl Plan<'_> {
     }
 }
 
-/// A span that is recorded under this parent.
-fn record_child(
-    recorder: &dyn Recorder,
-    base: &Context,
-    (sampler, decided): (&Sampler, Decided),
-    parent: &SpanContext,
-    description: &impl Describe,
-) -> OpenSpan {
-    let trace_id = parent.trace_id();
-    let span_context = SpanContext::new(
-        trace_id,
-        recorder.new_span_id(),
-        parent.trace_flags().with_sampled(true),
-        false,
-        sampler.child_trace_state(&decided, trace_id, parent.trace_state()),
-    );
-    let span = NewSpan::new(span_context, parent.span_id(), parent.is_remote());
-    record(recorder, base, span, description)
-}
-
-fn record(
-    recorder: &dyn Recorder,
-    base: &Context,
-    span: NewSpan,
-    description: &impl Describe,
-) -> OpenSpan {
-    let context = recorder.start(base, span, &mut |into| description.record(into));
-    OpenSpan::new(context, true)
-}
-
 // === impl Describe ===
 
 impl<F: Fn() -> SpanBuilder> Describe for F {
@@ -452,7 +391,7 @@ fn has_random_flag(context: &SpanContext) -> bool {
     (context.trace_flags() & RANDOM) == RANDOM
 }
 
-const RANDOM: TraceFlags = TraceFlags::new(0x02);
+pub(crate) const RANDOM: TraceFlags = TraceFlags::new(0x02);
 
 #[cfg(test)]
 mod tests;
