@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::hint::black_box;
+use std::io::Write;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use axum::extract::{ConnectInfo, MatchedPath};
@@ -494,6 +496,11 @@ where
     }
 }
 
+/// As many bytes of a `user-agent` are another number each time.
+const VARIED: usize = 4;
+
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
 /// `GET /users/42?q=abc`, or a call of `hello.Greeter/SayHello`, with eight headers, as hyper leaves it: all texts are
 /// slices of what was read from the connection.
 fn request<B>(path: &Path, body: B) -> Request<B> {
@@ -522,9 +529,18 @@ fn request<B>(path: &Path, body: B) -> Request<B> {
         .filter_map(|(name, value)| Some((name, value?)));
     let headers: Vec<_> = fixed.iter().copied().chain(context).collect();
     let mut read = target.as_bytes().to_vec();
-    headers
-        .iter()
-        .for_each(|(_, value)| read.extend_from_slice(value.as_bytes()));
+    for (name, value) in &headers {
+        read.extend_from_slice(value.as_bytes());
+        if path.is_varied && *name == "user-agent" {
+            let start = read.len() - VARIED;
+            read.truncate(start);
+            let _ = write!(
+                read,
+                "{:0VARIED$}",
+                MADE.fetch_add(1, Ordering::Relaxed) % 10_000
+            );
+        }
+    }
     let mut read = Bytes::from(read);
 
     let uri = Uri::from_maybe_shared(read.split_to(target.len())).expect("the target is one");

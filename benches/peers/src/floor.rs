@@ -1,95 +1,401 @@
-//! The least that a layer takes that looks for W3C's headers and has a future and a body of its own: nothing else is done.
+//! The least that a layer can take, piece by piece: each of these keeps a little more from the head of a request to the end
+//! of its answer, and does nothing else.
+//!
+//! They are no layers that anybody could use: they read no header but to see whether it is there, and say the same of every
+//! request. What they take, a layer that does the job takes as well.
 
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, ready};
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use opentelemetry::Context;
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
+};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, SdkTracerProvider, Span, SpanData, SpanProcessor,
+};
 use pin_project_lite::pin_project;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower::{Layer, Service};
+use towline_otlp::{Batch, Exporter};
 
-/// A layer that does nothing.
+use crate::path::{PARENT_ID, TRACE_ID};
+use crate::pipeline::{attributes, resource};
+
+/// A layer that keeps something for as long as an exchange lasts.
+#[derive(Clone, Debug)]
+pub struct FloorLayer<K>(pub K);
+
+/// What is kept.
+pub trait Keep: Clone {
+    /// For one exchange.
+    type Kept;
+
+    /// The head of a request is there.
+    fn begin(&self, headers: &HeaderMap) -> Option<Self::Kept>;
+
+    /// Runs what is inside: in `call`, in each poll of the future and of the body.
+    fn enter<R>(_kept: &Self::Kept, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
+
+/// Nothing but room, and only for a request that has one of two headers.
 #[derive(Clone, Copy, Debug)]
-pub struct FloorLayer;
+pub struct Room;
+
+/// The same for something that has to be ended if it is dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending;
+
+/// What is to be ended.
+#[derive(Debug)]
+pub struct Unended([usize; 8]);
+
+/// A context that is made once, and current wherever ours is.
+#[derive(Clone, Debug)]
+pub struct Current(SpanContext);
+
+/// The same, with a span of as many bytes as ours: copied, two times and three ids written over it, and delivered.
+#[derive(Clone, Debug)]
+pub struct LeastSpan {
+    current: Current,
+    ledger: Arc<Ledger>,
+}
+
+/// A span that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    context: Context,
+    span: Vec<u8>,
+    ledger: Arc<Ledger>,
+}
+
+/// Puts spans of one shape side by side, and sends them on when there are enough.
+#[derive(Debug)]
+struct Ledger {
+    /// What stands before the first span of a batch.
+    head: Vec<u8>,
+    /// A span, and where in it the parts are that differ.
+    span: Vec<u8>,
+    span_id: usize,
+    start: usize,
+    end: usize,
+    ids: RandomIdGenerator,
+    filling: Mutex<Vec<u8>>,
+    batches: UnboundedSender<Batch>,
+}
 
 /// The service of [`FloorLayer`].
 #[derive(Clone, Debug)]
-pub struct Floor<S> {
+pub struct Floor<S, K> {
     inner: S,
+    keep: K,
 }
-
-/// What it would have with it, if it did anything: as much as ours.
-type Exchange = [usize; 9];
 
 pin_project! {
     /// The future of [`Floor`].
-    #[derive(Debug)]
-    pub struct FloorFuture<F> {
+    pub struct FloorFuture<F, K: Keep> {
         #[pin]
         inner: F,
-        exchange: Option<Exchange>,
+        kept: Option<K::Kept>,
     }
 }
 
 pin_project! {
     /// The body of [`Floor`].
-    #[derive(Debug)]
-    pub struct FloorBody<B> {
+    pub struct FloorBody<B, K: Keep> {
         #[pin]
         inner: B,
-        exchange: Option<Exchange>,
+        kept: Option<K::Kept>,
     }
 }
+
+/// Spans of a batch.
+const BATCH: usize = 512;
 
 static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-impl<S> Layer<S> for FloorLayer {
-    type Service = Floor<S>;
+// === impl Keep ===
 
-    fn layer(&self, inner: S) -> Floor<S> {
-        Floor { inner }
+impl Keep for Room {
+    type Kept = [usize; 9];
+
+    fn begin(&self, headers: &HeaderMap) -> Option<Self::Kept> {
+        has_context(headers).then_some([0; 9])
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Floor<S>
+impl Keep for Ending {
+    type Kept = Unended;
+
+    fn begin(&self, headers: &HeaderMap) -> Option<Unended> {
+        has_context(headers).then_some(Unended([0; 8]))
+    }
+}
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        black_box(self.0);
+    }
+}
+
+impl Current {
+    /// Of a caller whose trace is sampled, or is not.
+    pub fn new(is_sampled: bool) -> Self {
+        Self(SpanContext::new(
+            TraceId::from(TRACE_ID),
+            SpanId::from(PARENT_ID),
+            TraceFlags::default().with_sampled(is_sampled),
+            false,
+            TraceState::NONE,
+        ))
+    }
+
+    fn context(&self) -> Context {
+        Context::map_current(|cx| cx.with_remote_span_context(self.0.clone()))
+    }
+}
+
+impl Keep for Current {
+    type Kept = Context;
+
+    fn begin(&self, _headers: &HeaderMap) -> Option<Context> {
+        Some(self.context())
+    }
+
+    fn enter<R>(kept: &Context, work: impl FnOnce() -> R) -> R {
+        let attached = kept.clone().attach();
+        let result = work();
+        drop(attached);
+        result
+    }
+}
+
+impl LeastSpan {
+    /// Spans go by the transport of `exporter`, as [`Batch`]es.
+    pub fn new(exporter: &Exporter) -> Self {
+        let (batches, sent) = unbounded_channel();
+        deliver(exporter, sent);
+        Self {
+            current: Current::new(true),
+            ledger: Arc::new(Ledger::new(batches)),
+        }
+    }
+}
+
+impl Keep for LeastSpan {
+    type Kept = Begun;
+
+    fn begin(&self, headers: &HeaderMap) -> Option<Begun> {
+        Some(Begun {
+            span: self.ledger.begin(),
+            context: self.current.begin(headers)?,
+            ledger: Arc::clone(&self.ledger),
+        })
+    }
+
+    fn enter<R>(kept: &Begun, work: impl FnOnce() -> R) -> R {
+        Current::enter(&kept.context, work)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.ledger.end(&mut self.span);
+    }
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    fn new(batches: UnboundedSender<Batch>) -> Self {
+        let [start, end] = [1, 2].map(|seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, 7));
+        let template = template(start, end);
+        let trace_id = template.span_context.trace_id().to_bytes();
+        let span_id = template.span_context.span_id().to_bytes();
+        let bytes = Batch::encode(&resource(), std::iter::repeat_n(&template, BATCH)).into_bytes();
+        let at = |bytes: &[u8], part: &[u8]| {
+            let found = bytes.windows(part.len()).position(|it| it == part);
+            found.expect("a span has it")
+        };
+        let first = at(&bytes, &trace_id);
+        let length = at(&bytes[first + 1..], &trace_id) + 1;
+        // Every span is as long as the first, and the last one is at the end.
+        let head = bytes.len() - BATCH * length;
+        let span = bytes[head..head + length].to_vec();
+        let nanos = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            nanos_of(since.expect("it is after it")).to_le_bytes()
+        };
+        Self {
+            span_id: at(&span, &span_id),
+            start: at(&span, &nanos(start)),
+            end: at(&span, &nanos(end)),
+            head: bytes[..head].to_vec(),
+            span,
+            ids: RandomIdGenerator::default(),
+            filling: Mutex::default(),
+            batches,
+        }
+    }
+
+    fn begin(&self) -> Vec<u8> {
+        let mut span = self.span.clone();
+        put(&mut span, self.span_id, self.ids.new_span_id().to_bytes());
+        put(&mut span, self.start, now());
+        span
+    }
+
+    fn end(&self, span: &mut [u8]) {
+        put(span, self.end, now());
+        let full = self.head.len() + BATCH * self.span.len();
+        let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        if filling.is_empty() {
+            filling.reserve_exact(full);
+            filling.extend_from_slice(&self.head);
+        }
+        filling.extend_from_slice(span);
+        if filling.len() == full {
+            let batch = Batch::from_encoded(std::mem::take(&mut *filling).into(), BATCH);
+            // Once nobody takes them any more the program is about to end.
+            let _ = self.batches.send(batch);
+        }
+    }
+}
+
+/// Sends what comes, from a thread of its own, one at a time; what is left over when it ends is lost.
+fn deliver(exporter: &Exporter, mut sent: UnboundedReceiver<Batch>) {
+    let mut service = exporter.service();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime starts");
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while let Some(batch) = sent.recv().await {
+                // The collector says how many have arrived.
+                let _ = service.call(batch).await;
+            }
+        });
+    });
+}
+
+/// A span with all that ours has of the same request.
+fn template(start: SystemTime, end: SystemTime) -> SpanData {
+    let ended = Ended::default();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(ended.clone())
+        .build();
+    let tracer = provider.tracer("load");
+    let builder = tracer
+        .span_builder("GET /users/{id}")
+        .with_kind(SpanKind::Server)
+        .with_start_time(start)
+        .with_attributes(attributes());
+    let mut span = builder.start_with_context(&tracer, &Current::new(true).context());
+    span.end_with_timestamp(end);
+    let mut ended = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+    ended.take().expect("it has ended")
+}
+
+/// The last span that has ended.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Mutex<Option<SpanData>>>);
+
+impl SpanProcessor for Ended {
+    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+fn put<const N: usize>(span: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(place) = span.get_mut(at..at + N) {
+        place.copy_from_slice(&bytes);
+    }
+}
+
+fn now() -> [u8; 8] {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    nanos_of(since.unwrap_or_default()).to_le_bytes()
+}
+
+fn nanos_of(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn has_context(headers: &HeaderMap) -> bool {
+    headers.contains_key(&TRACEPARENT) || headers.contains_key(&BAGGAGE)
+}
+
+// === impl Floor ===
+
+impl<S, K: Clone> Layer<S> for FloorLayer<K> {
+    type Service = Floor<S, K>;
+
+    fn layer(&self, inner: S) -> Floor<S, K> {
+        Floor {
+            inner,
+            keep: self.0.clone(),
+        }
+    }
+}
+
+impl<S, K, B, R> Service<Request<B>> for Floor<S, K>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    K: Keep,
 {
-    type Response = Response<FloorBody<R>>;
+    type Response = Response<FloorBody<R, K>>;
     type Error = S::Error;
-    type Future = FloorFuture<S::Future>;
+    type Future = FloorFuture<S::Future, K>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let headers = request.headers();
-        let is_there = headers.contains_key(&TRACEPARENT) || headers.contains_key(&BAGGAGE);
+        let kept = self.keep.begin(request.headers());
         FloorFuture {
-            inner: self.inner.call(request),
-            exchange: is_there.then_some([0; 9]),
+            inner: enter::<K, _>(&kept, || self.inner.call(request)),
+            kept,
         }
     }
 }
 
-impl<F, B, E> Future for FloorFuture<F>
+impl<F, K, B, E> Future for FloorFuture<F, K>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    K: Keep,
 {
-    type Output = Result<Response<FloorBody<B>>, E>;
+    type Output = Result<Response<FloorBody<B, K>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx));
-        let exchange = this.exchange.take();
-        Poll::Ready(response.map(|response| response.map(|inner| FloorBody { inner, exchange })))
+        let response = ready!(enter::<K, _>(this.kept, || this.inner.poll(cx)));
+        let kept = this.kept.take();
+        Poll::Ready(response.map(|response| response.map(|inner| FloorBody { inner, kept })))
     }
 }
 
-impl<B: Body> Body for FloorBody<B> {
+impl<B: Body, K: Keep> Body for FloorBody<B, K> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -97,7 +403,8 @@ impl<B: Body> Body for FloorBody<B> {
         self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.project().inner.poll_frame(cx)
+        let this = self.project();
+        enter::<K, _>(this.kept, || this.inner.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -106,5 +413,12 @@ impl<B: Body> Body for FloorBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+fn enter<K: Keep, R>(kept: &Option<K::Kept>, work: impl FnOnce() -> R) -> R {
+    match kept {
+        Some(kept) => K::enter(kept, work),
+        None => work(),
     }
 }

@@ -17,6 +17,8 @@ pub struct Path {
     pub caller: Caller,
     /// Whether the caller sends a `tracestate` of two members.
     pub tracestate: bool,
+    /// Whether each request is from another client program, so that nothing can be used again.
+    pub is_varied: bool,
     /// Whether roots are sampled.
     pub roots: bool,
     /// How often the service inside is pending before it answers.
@@ -92,6 +94,14 @@ pub const PATHS: &[Path] = &[
         ..Path::new(
             "caller-sampled",
             "caller that is sampled, span dropped when it ends",
+        )
+    },
+    Path {
+        caller: Caller::Sampled,
+        is_varied: true,
+        ..Path::new(
+            "varied",
+            "caller that is sampled, another user-agent each time, span dropped when it ends",
         )
     },
     Path {
@@ -230,6 +240,7 @@ impl Path {
             is_on: true,
             caller: Caller::Unknown,
             tracestate: false,
+            is_varied: false,
             roots: false,
             pending: 1,
             is_exported: false,

@@ -34,7 +34,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::exchange::{Driver, Identity, Seen, Template, axum_driver, driver, grpc_driver};
-use crate::floor::FloorLayer;
+use crate::floor::{Current, Ending, FloorLayer, Room};
 use crate::path::{Caller, PARENT_ID, Path, Protocol, TRACE_ID};
 use crate::plain::PlainLayer;
 use crate::recorded::Recorded;
@@ -92,8 +92,17 @@ pub struct Facts {
 /// The name of ours in every table.
 pub const OURS: &str = "towline";
 
-/// A layer that looks for W3C's headers and does nothing.
-pub const FLOOR: &str = "a layer that looks for the two headers and does nothing";
+/// The least that is possible where nothing is to be done: looks for W3C's headers, and has room for what would be kept.
+pub const ROOM: &str = "floor: looks for the two headers";
+
+/// The same, where what would be kept has to be ended.
+pub const ENDING: &str = "floor: the same, with something to end";
+
+/// The least that keeps a context current.
+pub const CURRENT: &str = "floor: a context is current";
+
+/// The least that makes and delivers a span as well.
+pub const LEAST_SPAN: &str = "floor: the same, and a span of as many bytes is delivered";
 
 /// Ours as well, on the SDK's tracer, as the layers stand alone and wherever somebody has span processors.
 pub const OURS_ON_SDK: &str = "towline on the SDK's tracer";
@@ -187,9 +196,15 @@ impl Bench {
         bench.subjects.push(ours(path, true));
         bench.subjects.push(ours(path, false));
         if !path.is_on && path.caller == Caller::Unknown {
+            bench.subjects.extend([
+                subject(ROOM, "tower", driver(path, &FloorLayer(Room))),
+                subject(ENDING, "tower", driver(path, &FloorLayer(Ending))),
+            ]);
+        } else if !path.is_client && !path.is_recorded() {
+            let layer = FloorLayer(Current::new(false));
             bench
                 .subjects
-                .push(subject(FLOOR, "tower", driver(path, &FloorLayer)));
+                .push(subject(CURRENT, "opentelemetry", driver(path, &layer)));
         }
         if path.is_client {
             bench.subjects.extend([
@@ -321,9 +336,14 @@ impl Bench {
                 ours.name, plain.name,
                 "names of ours and of the plain layer"
             );
+            let attributes = |recorded: &Recorded| {
+                let mut attributes = recorded.sorted();
+                attributes.retain(|(key, _)| !path.is_varied || *key != "user_agent.original");
+                attributes
+            };
             assert_eq!(
-                ours.sorted(),
-                plain.sorted(),
+                attributes(ours),
+                attributes(plain),
                 "attributes of ours and of the plain layer"
             );
             let expected = match (path.protocol, path.is_client) {

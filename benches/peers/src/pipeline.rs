@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracerProvider};
@@ -52,7 +53,9 @@ impl Collector {
     pub fn start(is_hanging: bool) -> Self {
         let mut program = std::env::current_exe().expect("this program is somewhere");
         program.set_file_name("collector");
-        let mut process = Command::new(program)
+        let mut process = Command::new("nice")
+            .arg("-n19")
+            .arg(program)
             .args(is_hanging.then_some("hanging"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -225,6 +228,26 @@ impl Pipeline {
     }
 }
 
-fn resource() -> Resource {
+/// Of whom all spans are.
+pub fn resource() -> Resource {
     Resource::builder_empty().with_service_name("users").build()
+}
+
+/// Those of a server's span, thirteen.
+pub fn attributes() -> Vec<KeyValue> {
+    vec![
+        KeyValue::new("http.request.method", "GET"),
+        KeyValue::new("url.scheme", "http"),
+        KeyValue::new("url.path", "/users/42".to_owned()),
+        KeyValue::new("url.query", "q=abc".to_owned()),
+        KeyValue::new("http.route", "/users/{id}"),
+        KeyValue::new("server.address", "users.example".to_owned()),
+        KeyValue::new("server.port", 8080),
+        KeyValue::new("client.address", "198.51.100.7".to_owned()),
+        KeyValue::new("network.peer.address", "198.51.100.7".to_owned()),
+        KeyValue::new("network.peer.port", 54321),
+        KeyValue::new("network.protocol.version", "1.1"),
+        KeyValue::new("user_agent.original", "curl/8.7.1".to_owned()),
+        KeyValue::new("http.response.status_code", 200),
+    ]
 }

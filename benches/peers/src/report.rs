@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::{Path, Protocol};
-use crate::peers::{FLOOR, OURS, OURS_ON_SDK, PLAIN};
+use crate::peers::{CURRENT, ENDING, OURS, OURS_ON_SDK, PLAIN, ROOM};
 use crate::row::{Effort, Said, listen, measure};
 use crate::table::{Table, version_of};
 
@@ -161,14 +161,14 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
     println!();
 }
 
-/// Ours both, the plain layer, the others by name.
+/// Ours both, the plain layer, the floors, the others by name.
 fn in_order(said: &Said) -> Vec<(&str, &BTreeMap<String, String>)> {
     let mut layers: Vec<_> = said
         .iter()
         .filter(|(name, _)| !name.starts_with("bare"))
         .collect();
     layers.sort_by_key(|(name, _)| {
-        let known = [OURS, OURS_ON_SDK, PLAIN, FLOOR];
+        let known = [OURS, OURS_ON_SDK, PLAIN, ROOM, ENDING, CURRENT];
         known
             .iter()
             .position(|known| known == name)

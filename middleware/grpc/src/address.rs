@@ -6,7 +6,7 @@ use towline_http::attributes::{
     HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared_ip,
 };
 use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHead};
-use towline_span::{IpText, Recording, truncate};
+use towline_span::{Recording, truncate};
 
 /// `server.address` and `server.port` as the target of a request has them, if it has any.
 pub(crate) fn tell_server<R: Recording + ?Sized>(request: RequestHead<'_>, into: &mut R) {
@@ -45,7 +45,7 @@ pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr>
 
 /// `network.peer.address` and `network.peer.port`, at the start of a span.
 pub(crate) fn tell_peer<R: Recording + ?Sized>(address: SocketAddr, into: &mut R) {
-    into.frequent_text(NETWORK_PEER_ADDRESS, IpText::new(address.ip()).as_str());
+    into.address(&[NETWORK_PEER_ADDRESS], address.ip());
     into.number(NETWORK_PEER_PORT, i64::from(address.port()));
 }
 

@@ -91,6 +91,11 @@ impl Method {
         self.full.clone()
     }
 
+    /// The same, borrowed.
+    pub(crate) fn as_str(&self) -> &str {
+        self.full.as_str()
+    }
+
     /// `package.Service`.
     pub(crate) fn service(&self) -> StringValue {
         let service = self.slash.and_then(|slash| self.full.as_str().get(..slash));

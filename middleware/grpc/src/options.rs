@@ -1,7 +1,9 @@
 use std::fmt;
+use std::sync::Arc;
 
 use towline_http::extras::{Extras, Redaction, ResponseTraceId};
 use towline_propagation::Propagator;
+use towline_span::Teller;
 
 use crate::conventions::Conventions;
 use crate::extras::Classify;
@@ -18,6 +20,17 @@ pub(crate) struct Options {
     pub(crate) classify: Option<Classify>,
     /// On the server's side.
     pub(crate) trace_id: ResponseTraceId,
+    /// By these rules.
+    pub(crate) teller: Teller,
+}
+
+impl Options {
+    /// To be changed: what was told by the rules so far is not what will be.
+    pub(crate) fn change(options: &mut Arc<Self>) -> &mut Self {
+        let options = Arc::make_mut(options);
+        options.teller = Teller::new();
+        options
+    }
 }
 
 impl fmt::Debug for Options {

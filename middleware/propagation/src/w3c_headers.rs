@@ -1,9 +1,8 @@
 //! W3C's headers in a map.
 //!
 //! To look a header up hashes its name a byte at a time, whether it is there or not. Most requests have few headers, and
-//! often none of these. So the names of a small map are gone through instead, all of ours at once; what is there is
-//! where its name is. In a map of more than [`MAX_SMALL`] names each is looked up as ever, so that what it costs stays
-//! bounded.
+//! often none of these. So the names of a small map are gone through instead, all of ours at once. In a map of more than
+//! [`MAX_SMALL`] names each is looked up as ever, so that what it costs stays bounded.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -28,20 +27,24 @@ pub(crate) fn any(headers: &HeaderMap, traceparent: bool, baggage: bool) -> bool
 
 /// Takes every `tracestate` out.
 pub(crate) fn remove_tracestate(headers: &mut HeaderMap) {
-    if small(headers)
-        .is_none_or(|mut names| names.any(|name| Field::of(name) == Some(Field::TraceState)))
-    {
+    if small(headers).is_none_or(|mut names| names.any(|name| *name == TRACESTATE_NAME)) {
         headers.remove(&TRACESTATE_NAME);
     }
 }
 
-/// Where W3C's headers are in a map.
+/// W3C's headers in a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct W3cHeaders<'a> {
     headers: &'a HeaderMap,
-    traceparent: Place,
-    tracestate: Place,
-    baggage: Place,
+    /// Their values, if somebody has looked; each header has one at most then.
+    seen: Option<Seen<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen<'a> {
+    traceparent: Option<&'a HeaderValue>,
+    tracestate: Option<&'a HeaderValue>,
+    baggage: Option<&'a HeaderValue>,
 }
 
 /// The values of one header, in their order.
@@ -50,10 +53,6 @@ pub(crate) enum Lines<'a> {
     AtMostOne(Option<&'a HeaderValue>),
     Any(ValueIter<'a, HeaderValue>),
 }
-
-/// Where the name of a header is among the names. As a number it stays in a register while names are gone through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place(usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
@@ -68,78 +67,59 @@ impl<'a> W3cHeaders<'a> {
     /// Those of `headers`.
     #[inline]
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
-        match small(headers) {
-            Some(names) => Self::among(names, headers),
-            None => Self::unknown(headers),
+        // Where a name has several values, they are not side by side.
+        let is_simple = headers.len() == headers.keys_len() && small(headers).is_some();
+        Self {
+            headers,
+            seen: is_simple.then(|| Seen::in_simple(headers)),
         }
     }
 
     /// The values of `traceparent`.
+    #[inline]
     pub(crate) fn traceparent(&self) -> Lines<'a> {
-        self.traceparent.lines(self.headers, &TRACEPARENT_NAME)
+        self.lines(|seen| seen.traceparent, &TRACEPARENT_NAME)
     }
 
     /// The values of `tracestate`.
+    #[inline]
     pub(crate) fn tracestate(&self) -> Lines<'a> {
-        self.tracestate.lines(self.headers, &TRACESTATE_NAME)
+        self.lines(|seen| seen.tracestate, &TRACESTATE_NAME)
     }
 
     /// The values of `baggage`.
+    #[inline]
     pub(crate) fn baggage(&self) -> Lines<'a> {
-        self.baggage.lines(self.headers, &BAGGAGE_NAME)
+        self.lines(|seen| seen.baggage, &BAGGAGE_NAME)
     }
 
     #[inline]
-    fn among(names: Keys<'a, HeaderValue>, headers: &'a HeaderMap) -> Self {
-        let mut found = Self {
-            headers,
-            traceparent: Place::NOWHERE,
-            tracestate: Place::NOWHERE,
-            baggage: Place::NOWHERE,
-        };
-        for (index, name) in names.enumerate() {
-            match Field::of(name) {
-                Some(Field::TraceParent) => found.traceparent = Place(index),
-                Some(Field::TraceState) => found.tracestate = Place(index),
-                Some(Field::Baggage) => found.baggage = Place(index),
-                None => {}
-            }
-        }
-        found
-    }
-
-    const fn unknown(headers: &'a HeaderMap) -> Self {
-        Self {
-            headers,
-            traceparent: Place::UNKNOWN,
-            tracestate: Place::UNKNOWN,
-            baggage: Place::UNKNOWN,
+    fn lines(
+        &self,
+        seen: impl FnOnce(&Seen<'a>) -> Option<&'a HeaderValue>,
+        name: &HeaderName,
+    ) -> Lines<'a> {
+        match &self.seen {
+            Some(all) => Lines::AtMostOne(seen(all)),
+            None => Lines::Any(self.headers.get_all(name).iter()),
         }
     }
 }
 
-// === impl Place ===
-
-impl Place {
-    const NOWHERE: Self = Self(usize::MAX);
-    /// Nobody has looked.
-    const UNKNOWN: Self = Self(usize::MAX - 1);
-
+impl<'a> Seen<'a> {
+    /// Those of a map where every name has one value.
     #[inline]
-    fn lines<'a>(self, headers: &'a HeaderMap, name: &HeaderName) -> Lines<'a> {
-        if self == Self::NOWHERE {
-            return Lines::AtMostOne(None);
+    fn in_simple(headers: &'a HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            match Field::of(name) {
+                Some(Field::TraceParent) => seen.traceparent = Some(value),
+                Some(Field::TraceState) => seen.tracestate = Some(value),
+                Some(Field::Baggage) => seen.baggage = Some(value),
+                None => {}
+            }
         }
-        // Where a name has several values, names and values are not side by side. The map does not promise that
-        // they are otherwise, so the name is compared again.
-        if self != Self::UNKNOWN
-            && headers.len() == headers.keys_len()
-            && let Some((found, line)) = headers.iter().nth(self.0)
-            && found == name
-        {
-            return Lines::AtMostOne(Some(line));
-        }
-        Lines::Any(headers.get_all(name).iter())
+        seen
     }
 }
 
@@ -193,7 +173,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use proptest::prelude::*;
 
-    use super::{MAX_SMALL, W3cHeaders, any as any_of, remove_tracestate};
+    use super::{MAX_SMALL, Seen, W3cHeaders, any as any_of, remove_tracestate};
     use crate::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
     /// Ours, standard ones and others of the same lengths, others.
@@ -223,11 +203,16 @@ mod tests {
             let lines = headers.get_all(name).iter();
             lines.map(HeaderValue::as_bytes).collect()
         };
-        // The ways of small and of large maps, whatever the size.
+        // The way of small maps and of all others, whatever the size.
+        let is_simple = headers.len() == headers.keys_len();
+        let seen = is_simple.then(|| Seen::in_simple(headers));
         for seen in [
             W3cHeaders::of(headers),
-            W3cHeaders::among(headers.keys(), headers),
-            W3cHeaders::unknown(headers),
+            W3cHeaders { headers, seen },
+            W3cHeaders {
+                headers,
+                seen: None,
+            },
         ] {
             assert!(seen.traceparent().eq(asked(&TRACEPARENT)), "{headers:?}");
             assert!(seen.tracestate().eq(asked(&TRACESTATE)), "{headers:?}");

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
 
-use crate::shared::shared;
+use crate::repeated::Repeated;
+use crate::shared::{IpText, shared};
 
 /// Records spans itself, in place of a tracer's SDK: see
 /// [`Spans::with_recorder`](crate::Spans::with_recorder).
@@ -85,6 +87,11 @@ pub trait Recording {
         }
     }
 
+    /// Attributes with the same address, which comes again and again.
+    fn address(&mut self, keys: &[&'static str], ip: IpAddr) {
+        self.frequent_texts(keys, IpText::new(ip).as_str());
+    }
+
     /// An attribute whose text is one of a few.
     fn fixed_text(&mut self, key: &'static str, value: &'static str) {
         self.attribute(KeyValue::new(key, value));
@@ -94,6 +101,12 @@ pub trait Recording {
     fn number(&mut self, key: &'static str, value: i64) {
         self.attribute(KeyValue::new(key, value));
     }
+
+    /// A name and attributes that are the same each time `group` is, as most of a request's are.
+    ///
+    /// Whoever keeps what it wrote for a group writes that again, and does not call `tell`. Otherwise `tell` is called,
+    /// once, and says no more than a name and attributes.
+    fn repeated(&mut self, group: Repeated<'_>, tell: &mut dyn FnMut(&mut dyn Recording));
 
     /// An attribute of any kind.
     fn attribute(&mut self, attribute: KeyValue);
@@ -212,6 +225,10 @@ impl Recording for Described {
         for key in keys {
             self.push(KeyValue::new(*key, value.clone()));
         }
+    }
+
+    fn repeated(&mut self, _group: Repeated<'_>, tell: &mut dyn FnMut(&mut dyn Recording)) {
+        tell(self);
     }
 
     fn attribute(&mut self, attribute: KeyValue) {

@@ -5,15 +5,14 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, SpanKind, Tracer, TracerProvider};
 use towline_peers::clock;
-use towline_peers::pipeline::{Collector, Pipeline, Protocol, nobody};
+use towline_peers::pipeline::{Collector, Pipeline, Protocol, attributes, nobody};
 use towline_peers::row::{Said, listen, say};
 use towline_peers::table::{Table, version_of};
 
 /// Spans in a second, all threads together, where the rate is given.
-const PACE: usize = 20_000;
+const PACE: usize = 40_000;
 
 const PIPELINES: [&str; 2] = ["towline", "sdk"];
 
@@ -105,25 +104,10 @@ fn produce(pipeline: Pipeline, threads: usize, is_paced: bool, time: Duration) {
 
 /// A server's span with thirteen attributes.
 fn span<T: Tracer>(tracer: &T) {
-    let attributes = vec![
-        KeyValue::new("http.request.method", "GET"),
-        KeyValue::new("url.scheme", "http"),
-        KeyValue::new("url.path", "/users/42".to_owned()),
-        KeyValue::new("url.query", "q=abc".to_owned()),
-        KeyValue::new("http.route", "/users/{id}"),
-        KeyValue::new("server.address", "users.example".to_owned()),
-        KeyValue::new("server.port", 8080),
-        KeyValue::new("client.address", "198.51.100.7".to_owned()),
-        KeyValue::new("network.peer.address", "198.51.100.7".to_owned()),
-        KeyValue::new("network.peer.port", 54321),
-        KeyValue::new("network.protocol.version", "1.1"),
-        KeyValue::new("user_agent.original", "curl/8.7.1".to_owned()),
-        KeyValue::new("http.response.status_code", 200),
-    ];
     let builder = tracer
         .span_builder("GET /users/{id}")
         .with_kind(SpanKind::Server);
-    builder.with_attributes(attributes).start(tracer).end();
+    builder.with_attributes(attributes()).start(tracer).end();
 }
 
 /// The memory of this process in KiB.

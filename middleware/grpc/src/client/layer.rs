@@ -5,11 +5,11 @@ use http::Request;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
-use towline_http::attributes::{SERVER_ADDRESS, SERVER_PORT};
+use towline_http::attributes::{SERVER_ADDRESS, SERVER_PORT, authority_of};
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{Describe, Described, OpenSpan, Recording, Spans};
+use towline_span::{Describe, Described, OpenSpan, Recording, Repeated, Spans};
 
 use super::Trace;
 use crate::address;
@@ -99,11 +99,12 @@ impl<T> TraceLayer<T> {
     #[must_use]
     pub fn with_server(mut self, address: impl Into<Arc<str>>, port: u16) -> Self {
         self.server = Some((address.into(), port));
+        let _ = self.options_mut();
         self
     }
 
     fn options_mut(&mut self) -> &mut Options {
-        Arc::make_mut(&mut self.options)
+        Options::change(&mut self.options)
     }
 }
 
@@ -181,19 +182,31 @@ impl<T> Description<'_, T> {
         let method = self.method();
         let known = method.is_known();
         into.kind(SpanKind::Client);
-        into.name(method.span_name(known.unwrap_or(true)));
-        let mut set = |attribute| into.attribute(attribute);
-        options.conventions.system(&mut set);
-        if let Some(known) = known {
-            options.conventions.method(method, known, &mut set);
-        }
-        match server {
-            Some((address, port)) => {
-                set(KeyValue::new(SERVER_ADDRESS, Arc::clone(address)));
-                set(KeyValue::new(SERVER_PORT, i64::from(*port)));
+        let standing = [
+            u8::from(known.is_some()),
+            u8::from(known.unwrap_or_default()),
+        ];
+        let authority = authority_of(request.uri, request.headers);
+        let parts = [
+            standing.as_slice(),
+            method.as_str().as_bytes(),
+            authority.unwrap_or_default(),
+        ];
+        into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
+            into.name(method.span_name(known.unwrap_or(true)));
+            let mut set = |attribute| into.attribute(attribute);
+            options.conventions.system(&mut set);
+            if let Some(known) = known {
+                options.conventions.method(method, known, &mut set);
             }
-            None => address::tell_server(request, into),
-        }
+            match server {
+                Some((address, port)) => {
+                    set(KeyValue::new(SERVER_ADDRESS, Arc::clone(address)));
+                    set(KeyValue::new(SERVER_PORT, i64::from(*port)));
+                }
+                None => address::tell_server(request, into),
+            }
+        });
         let captured = &options.extras.request;
         captured.tell(request.headers, &options.redaction, into);
     }

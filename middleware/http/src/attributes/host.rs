@@ -15,11 +15,14 @@ impl<'a> HostAndPort<'a> {
     /// From the target's authority (`:authority` of HTTP/2, the absolute form of HTTP/1), else from
     /// `Host`.
     pub fn of_request(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Self> {
-        let authority = match uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => headers.get(HOST)?.to_str().ok()?,
-        };
-        Self::parse(authority)
+        Self::read(authority_of(uri, headers)?)
+    }
+
+    /// The same, of what [`authority_of`] has found.
+    pub(crate) fn read(authority: &'a [u8]) -> Option<Self> {
+        // A header may be any bytes; a name of a host is none that are not ASCII.
+        let authority = authority.is_ascii().then_some(authority)?;
+        Self::parse(std::str::from_utf8(authority).ok()?)
     }
 
     /// Splits `host`, `host:port`, `[v6]` or `[v6]:port`, with or without user information.
@@ -44,6 +47,14 @@ impl<'a> HostAndPort<'a> {
             .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|port| port.parse().ok());
         (!host.is_empty()).then_some(Self { host, port })
+    }
+}
+
+/// What a request says of whom it is for, as it is: what [`HostAndPort::of_request`] reads.
+pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => Some(headers.get(HOST)?.as_bytes()),
     }
 }
 

@@ -12,7 +12,7 @@ mod method;
 mod options;
 
 pub(crate) use self::failure::{failure_of, status_failure};
-pub use self::host::HostAndPort;
+pub use self::host::{HostAndPort, authority_of};
 pub(crate) use self::options::AttributeOptions;
 pub use towline_span::{shared, shared_ip};
 

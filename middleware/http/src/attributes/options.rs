@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use opentelemetry::StringValue;
 use towline_span::redact::QueryKeys;
 use towline_span::{Recording, SpanName, truncate};
@@ -76,12 +76,10 @@ impl AttributeOptions {
         }
     }
 
-    /// `user_agent.original`, if there is one.
-    pub(crate) fn tell_user_agent<R: Recording + ?Sized>(&self, headers: &HeaderMap, into: &mut R) {
-        if let Some(value) = headers.get(http::header::USER_AGENT) {
-            let value = String::from_utf8_lossy(value.as_bytes());
-            into.frequent_text(USER_AGENT_ORIGINAL, self.cut(&value));
-        }
+    /// `user_agent.original`.
+    pub(crate) fn tell_user_agent<R: Recording + ?Sized>(&self, value: &[u8], into: &mut R) {
+        let value = String::from_utf8_lossy(value);
+        into.frequent_text(USER_AGENT_ORIGINAL, self.cut(&value));
     }
 
     /// A value, cut at the limit.

@@ -9,7 +9,7 @@ use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{OpenSpan, Spans};
+use towline_span::{OpenSpan, Spans, Teller};
 
 use super::Trace;
 use super::record::{Description, Recorder};
@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) filters: Filters,
     pub(crate) extras: Extras,
     pub(crate) classify: Option<ClassifyResponse>,
+    /// By these rules.
+    pub(crate) teller: Teller,
 }
 
 type FindPeer = Arc<dyn Fn(ResponseHead<'_>) -> Option<SocketAddr> + Send + Sync>;
@@ -193,7 +195,9 @@ where
 
 impl<T> TraceLayer<T> {
     fn options_mut(&mut self) -> &mut Options {
-        Arc::make_mut(&mut self.options)
+        let options = Arc::make_mut(&mut self.options);
+        options.teller = Teller::new();
+        options
     }
 }
 
@@ -226,6 +230,7 @@ impl Default for Options {
             filters: Filters::default(),
             extras: Extras::default(),
             classify: None,
+            teller: Teller::new(),
         }
     }
 }

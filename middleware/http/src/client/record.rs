@@ -5,13 +5,14 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
-use towline_span::{Describe, Described, Failure, OpenSpan, Outcome, Recording, redact};
+use towline_span::{Describe, Described, Failure, OpenSpan, Outcome, Recording, Repeated, redact};
 
 use super::layer::Options;
 use super::resend::ResendCount;
 use crate::answer::Answer;
 use crate::attributes::{
-    self, AttributeOptions, CAPACITY, HostAndPort, failure_of, shared_ip, status_failure,
+    self, AttributeOptions, CAPACITY, HostAndPort, authority_of, failure_of, shared_ip,
+    status_failure,
 };
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
@@ -56,24 +57,42 @@ impl<'a> Description<'a> {
             .template
             .as_ref()
             .and_then(|template| template(request));
-        into.name(match &template {
-            Some(template) => options.routed_name(request.method, template),
-            None => options.method_name(request.method),
+        let authority = authority_of(request.uri, request.headers);
+        let present = [template.is_some(), authority.is_some()].map(u8::from);
+        let parts = [
+            present.as_slice(),
+            request.method.as_str().as_bytes(),
+            template.as_deref().unwrap_or_default().as_bytes(),
+            request.uri.scheme_str().unwrap_or_default().as_bytes(),
+            authority.unwrap_or_default(),
+        ];
+        // What is sent to one place by one template is all the same but for the URL.
+        into.repeated(Repeated::new(self.options.teller, &parts), &mut |into| {
+            self.tell_common(template.as_deref(), into)
         });
-        options.tell_method(request.method, into);
         tell_full_url(request.uri, options, into);
-        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
-            let port = server.port.or_else(|| default_port(request.uri.scheme()?));
-            options.tell_server(server.host, port, into);
-        }
-        if let Some(template) = &template {
-            into.frequent_text(attributes::URL_TEMPLATE, options.cut(template));
-        }
         if let Some(resent) = ResendCount::attribute(request.extensions) {
             into.attribute(resent);
         }
         let captured = &self.options.extras.request;
         captured.tell(request.headers, &options.redaction, into);
+    }
+
+    fn tell_common<R: Recording + ?Sized>(&self, template: Option<&str>, into: &mut R) {
+        let options = &self.options.attributes;
+        let request = self.request;
+        into.name(match template {
+            Some(template) => options.routed_name(request.method, template),
+            None => options.method_name(request.method),
+        });
+        options.tell_method(request.method, into);
+        if let Some(server) = HostAndPort::of_request(request.uri, request.headers) {
+            let port = server.port.or_else(|| default_port(request.uri.scheme()?));
+            options.tell_server(server.host, port, into);
+        }
+        if let Some(template) = template {
+            into.frequent_text(attributes::URL_TEMPLATE, options.cut(template));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry::trace::Tracer;
 use tower_layer::Layer;
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{OpenSpan, Spans};
+use towline_span::{OpenSpan, Spans, Teller};
 
 use super::forwarded::TrustedProxies;
 use super::query_context::RequestContext;
@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) trace_id: ResponseTraceId,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) query_context: bool,
+    /// By these rules.
+    pub(crate) teller: Teller,
 }
 
 type FindRoute = Arc<dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
@@ -320,7 +322,9 @@ impl<T> TraceLayer<T> {
     }
 
     pub(super) fn options_mut(&mut self) -> &mut Options {
-        Arc::make_mut(&mut self.options)
+        let options = Arc::make_mut(&mut self.options);
+        options.teller = Teller::new();
+        options
     }
 }
 
@@ -373,6 +377,7 @@ impl Default for Options {
             trace_id: ResponseTraceId::default(),
             proxies: None,
             query_context: false,
+            teller: Teller::new(),
         }
     }
 }

@@ -215,6 +215,7 @@
 //! too, so that the response it makes is part of the span. Inside a tower-http `TraceLayer` the two
 //! spans are strangers unless there is no remote parent.
 
+mod common;
 mod forwarded;
 mod layer;
 mod options;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt};
-use towline_span::{Describe, Described, Failure, IpText, OpenSpan, Outcome, Recording, redact};
+use towline_span::{Describe, Described, Failure, OpenSpan, Outcome, Recording, redact};
 
+use super::common::{Common, Server, user_agent_of};
 use super::layer::Options;
 use super::route::DeferredRoute;
 use crate::answer::Answer;
-use crate::attributes::{self, CAPACITY, HostAndPort, failure_of, status_failure};
+use crate::attributes::{self, CAPACITY, authority_of, failure_of, status_failure};
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
 use crate::head::{RequestHead, ResponseHead};
@@ -68,59 +69,45 @@ impl<'a> Description<'a> {
         into.kind(SpanKind::Server);
         let route = self.route();
         self.routed.set(route.is_some());
-        into.name(match &route {
-            Some(route) => options.routed_name(request.method, route),
-            None => options.method_name(request.method),
-        });
-        options.tell_method(request.method, into);
-
-        let redaction = &options.redaction;
         let peer = (self.options.peer)(request);
         let proxies = self.options.proxies.as_ref();
         let forwarded = proxies.map(|proxies| proxies.read(peer, request.headers));
         let forwarded = forwarded.unwrap_or_default();
-
         let scheme = self.options.scheme.as_ref().or(request.uri.scheme());
-        let scheme = scheme.map(http::uri::Scheme::as_str);
-        match forwarded.scheme.or(scheme) {
-            None | Some("http") => into.fixed_text(attributes::URL_SCHEME, "http"),
-            Some("https") => into.fixed_text(attributes::URL_SCHEME, "https"),
-            Some(other) => into.frequent_text(attributes::URL_SCHEME, options.cut(other)),
-        }
+        let scheme = forwarded.scheme.or(scheme.map(http::uri::Scheme::as_str));
+        let common = Common {
+            method: request.method,
+            route: route.as_deref(),
+            scheme: scheme.unwrap_or("http"),
+            server: match forwarded.server {
+                Some(server) => Server::Forwarded(server),
+                None => Server::Authority(authority_of(request.uri, request.headers)),
+            },
+            version: request.version,
+            user_agent: user_agent_of(request.headers),
+        };
+        common.tell(self.options, into);
+
+        let redaction = &options.redaction;
         let path = redact::text(request.uri.path(), &redaction.query_keys);
         into.text(attributes::URL_PATH, options.cut(&path));
         if let Some(query) = request.uri.query() {
             let query = redact::query(query, &redaction.query_keys);
             into.text(attributes::URL_QUERY, options.cut(&query));
         }
-        if let Some(route) = &route {
-            into.frequent_text(attributes::HTTP_ROUTE, options.cut(route));
-        }
-        let server = forwarded
-            .server
-            .or_else(|| HostAndPort::of_request(request.uri, request.headers));
-        if let Some(server) = server {
-            options.tell_server(server.host, server.port, into);
-        }
         if let Some(peer) = peer {
-            let address = IpText::new(peer.ip());
-            let address = address.as_str();
             match forwarded.client {
                 Some(client) => {
-                    into.frequent_text(attributes::CLIENT_ADDRESS, IpText::new(client).as_str());
-                    into.frequent_text(attributes::NETWORK_PEER_ADDRESS, address);
+                    into.address(&[attributes::CLIENT_ADDRESS], client);
+                    into.address(&[attributes::NETWORK_PEER_ADDRESS], peer.ip());
                 }
-                None => into.frequent_texts(
+                None => into.address(
                     &[attributes::CLIENT_ADDRESS, attributes::NETWORK_PEER_ADDRESS],
-                    address,
+                    peer.ip(),
                 ),
             }
             into.number(attributes::NETWORK_PEER_PORT, i64::from(peer.port()));
         }
-        if let Some(version) = attributes::protocol_version(request.version) {
-            into.fixed_text(attributes::NETWORK_PROTOCOL_VERSION, version);
-        }
-        options.tell_user_agent(request.headers, into);
         let captured = &self.options.extras.request;
         captured.tell(request.headers, redaction, into);
     }

@@ -1,6 +1,7 @@
 //! Spans that are encoded as they are told, without the SDK.
 
 mod pool;
+mod repeats;
 mod shorten;
 mod span;
 

@@ -1,13 +1,15 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Event, Link, Span, SpanContext, SpanKind, Status};
-use towline_span::{NewSpan, Recording, SpanName};
+use towline_span::{IpText, NewSpan, Recording, Repeated, SpanName, Teller};
 
+use super::repeats::{self, Kept as Repeats, Room, Shape};
 use super::shorten::{shorten, shorten_value, shortened};
 use super::{Inner, now, pool};
 use crate::encode::{
@@ -37,12 +39,14 @@ pub struct RecordedSpan {
     has_ended: bool,
 }
 
-/// How much it has of what there are limits for.
-#[derive(Clone, Copy, Debug, Default)]
+/// How much it was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Kept {
     attributes: u32,
     events: u32,
     links: u32,
+    /// How often it was named.
+    names: u32,
 }
 
 const ATTRIBUTES: u32 = 9;
@@ -146,6 +150,7 @@ impl RecordedSpan {
         if self.has_ended {
             return;
         }
+        self.kept.names = self.kept.names.saturating_add(1);
         if self.name.is_empty() {
             let start = self.fields.len();
             put_name(&mut self.fields, name);
@@ -158,6 +163,39 @@ impl RecordedSpan {
         let end = start + field.len();
         self.fields
             .splice(std::mem::replace(&mut self.name, start..end), field);
+    }
+
+    /// Fields were written at `start` that have this shape.
+    fn took(&mut self, start: usize, shape: Shape) {
+        self.kept.attributes += shape.attributes;
+        if !shape.name.is_empty() {
+            self.kept.names = 1;
+            self.name = start + shape.name.start..start + shape.name.end;
+        }
+    }
+
+    /// The shape of what was written since, if it is attributes and a first name alone, and all of them.
+    fn shape_since(&self, start: usize, kept: Kept, dropped: DroppedCounts) -> Option<Shape> {
+        // A second name has been put where the first one stood, and one that is empty is not seen.
+        let is_first_name = kept.names == 0 && !self.name.is_empty();
+        let expected = Kept {
+            attributes: self.kept.attributes,
+            names: if is_first_name {
+                self.kept.names
+            } else {
+                kept.names
+            },
+            ..kept
+        };
+        if self.kept != expected || self.dropped != dropped {
+            return None;
+        }
+        let name = match is_first_name {
+            true => self.name.start.checked_sub(start)?..self.name.end.checked_sub(start)?,
+            false => 0..0,
+        };
+        let attributes = self.kept.attributes - kept.attributes;
+        Some(Shape { name, attributes })
     }
 
     fn finish(&mut self, end_time: SystemTime) {
@@ -175,6 +213,7 @@ impl Recording for RecordedSpan {
         match name {
             SpanName::Fixed(name) | SpanName::Text(name) => self.put_name(name),
             SpanName::Pair(first, second) if self.name.is_empty() && !self.has_ended => {
+                self.kept.names = self.kept.names.saturating_add(1);
                 let start = self.fields.len();
                 put_name_pair(&mut self.fields, first, second);
                 self.name = start..self.fields.len();
@@ -204,6 +243,31 @@ impl Recording for RecordedSpan {
         }
     }
 
+    fn address(&mut self, keys: &[&'static str], ip: IpAddr) {
+        static TELLER: LazyLock<Teller> = LazyLock::new(Teller::new);
+        let mut tell = |into: &mut dyn Recording| {
+            into.frequent_texts(keys, IpText::new(ip).as_str());
+        };
+        let (first, second) = match *keys {
+            [only] => (only, ""),
+            [first, second] => (first, second),
+            _ => return tell(self),
+        };
+        let (v4, v6);
+        let octets = match ip {
+            IpAddr::V4(ip) => {
+                v4 = ip.octets();
+                v4.as_slice()
+            }
+            IpAddr::V6(ip) => {
+                v6 = ip.octets();
+                v6.as_slice()
+            }
+        };
+        let parts = [first.as_bytes(), second.as_bytes(), octets];
+        self.repeated(Repeated::new(*TELLER, &parts), &mut tell);
+    }
+
     fn fixed_text(&mut self, key: &'static str, value: &'static str) {
         self.put_text(key, value);
     }
@@ -211,6 +275,31 @@ impl Recording for RecordedSpan {
     fn number(&mut self, key: &'static str, value: i64) {
         if self.has_room() {
             put_int_attribute(&mut self.fields, ATTRIBUTES, key, value);
+        }
+    }
+
+    fn repeated(&mut self, group: Repeated<'_>, tell: &mut dyn FnMut(&mut dyn Recording)) {
+        // Where texts are cut it is not what it is elsewhere.
+        if self.has_ended || self.value_chars.is_some() {
+            return tell(self);
+        }
+        let start = self.fields.len();
+        let limit = self.inner.limits.max_attributes_per_span;
+        let room = Room {
+            name: self.kept.names == 0,
+            attributes: limit.saturating_sub(self.kept.attributes),
+        };
+        match repeats::write_again(group, room, &mut self.fields) {
+            Repeats::Written(shape) => self.took(start, shape),
+            Repeats::Unknown(None) => tell(self),
+            Repeats::Unknown(Some(place)) => {
+                let (kept, dropped) = (self.kept, self.dropped);
+                tell(self);
+                if let Some(shape) = self.shape_since(start, kept, dropped) {
+                    let written = self.fields.get(start..).unwrap_or_default();
+                    repeats::keep(place, group, written, shape);
+                }
+            }
         }
     }
 

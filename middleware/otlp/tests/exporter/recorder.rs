@@ -1,6 +1,7 @@
 //! Spans that are recorded without the SDK arrive as those of the SDK do.
 
 use std::cell::RefCell;
+use std::net::Ipv6Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +17,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use towline_otlp::Exporter;
 use towline_sampler::{Control, Rate, Sampler};
-use towline_span::{Described, NewSpan, OpenSpan, Outcome, Recorder, Recording, SpanName, Spans};
+use towline_span::{
+    Described, NewSpan, OpenSpan, Outcome, Recorder, Recording, Repeated, SpanName, Spans, Teller,
+};
 
 use crate::support::spans::{
     any_attribute, any_event, any_link, any_span, any_status, any_text, any_time,
@@ -138,8 +141,8 @@ fn builder(span: &SpanData) -> SpanBuilder {
     builder
 }
 
-fn say(span: &OpenSpan, said: &[Said]) {
-    let span = span.context().span();
+fn say(context: &Context, said: &[Said]) {
+    let span = context.span();
     for said in said.iter().cloned() {
         match said {
             Said::Attribute(attribute) => span.set_attribute(attribute),
@@ -199,8 +202,8 @@ proptest! {
             for (start, said, end) in &spans {
                 let describe = || builder(start);
                 let mut span = way.start_remote(&Context::new(), parent(flags), &describe);
-                say(&span, said);
-                say(&span, &[Said::End(*end)]);
+                say(span.context(), said);
+                say(span.context(), &[Said::End(*end)]);
                 span.end(Outcome::Completed, None, [KeyValue::new("late", 1)]);
             }
         }
@@ -359,12 +362,114 @@ fn a_long_name_and_long_texts_are_whole() {
         for way in [&ways.by_sdk, &ways.by_itself] {
             let span = way.start_remote(&Context::new(), parent(0x01), &describe);
             let times = [Said::Name("x".repeat(len / 2)), Said::Name(name.clone())];
-            say(&span, &times);
-            say(&span, &[Said::End(UNIX_EPOCH)]);
+            say(span.context(), &times);
+            say(span.context(), &[Said::End(UNIX_EPOCH)]);
         }
         let (sdk, itself) = ways.arrived();
         assert_eq!(itself[0].name, sdk[0].name);
         assert_eq!(itself[0].attributes, sdk[0].attributes);
+    }
+}
+
+/// A group of one teller: its parts say all that is told of it.
+#[derive(Clone, Debug)]
+struct Group {
+    teller: usize,
+    name: Option<&'static str>,
+    attributes: Vec<(&'static str, &'static str)>,
+    /// What a group must not have, and is not kept for.
+    event: bool,
+}
+
+fn any_group() -> impl Strategy<Value = Group> {
+    let key = prop_oneof![Just("a"), Just("bb"), Just("a.long.key")];
+    let text = prop_oneof![
+        Just(""),
+        Just("x"),
+        Just("/users/{id}"),
+        Just("a text of some length")
+    ];
+    (
+        0..2usize,
+        prop_oneof![
+            Just(None),
+            Just(Some("")),
+            Just(Some("GET")),
+            Just(Some("POST /"))
+        ],
+        vec((key, text), 0..3),
+        prop_oneof![9 => Just(false), 1 => Just(true)],
+    )
+        .prop_map(|(teller, name, attributes, event)| Group {
+            teller,
+            name,
+            attributes,
+            event,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However often a group comes, in whatever spans, after and before whatever else.
+    #[test]
+    fn groups_that_come_again_are_the_same_as_at_first(
+        known in vec(any_group(), 1..4),
+        spans in vec((vec(any::<prop::sample::Index>(), 0..5), vec(anything(), 0..2)), 4..12),
+        limits in any_limits(),
+        chars in prop_oneof![9 => Just(None), 1 => Just(Some(3usize))],
+    ) {
+        let tellers = [Teller::new(), Teller::new()];
+        let ways = Ways::limited(limits);
+        ways.exporter.set_attribute_value_length_limit(chars);
+        let scope = InstrumentationScope::builder("itself").build();
+        let recorder = ways.exporter.recorder(scope, limits);
+        for (groups, said) in &spans {
+            let tell = |into: &mut dyn Recording| {
+                into.start_time(UNIX_EPOCH);
+                for group in groups {
+                    let group = group.get(&known);
+                    let parts = format!("{group:?}");
+                    let parts = [&b"group"[..], parts.as_bytes()];
+                    let repeated = Repeated::new(tellers[group.teller], &parts);
+                    into.repeated(repeated, &mut |into| {
+                        if let Some(name) = group.name {
+                            into.name(SpanName::Text(name));
+                        }
+                        for (key, text) in &group.attributes {
+                            into.frequent_text(key, text);
+                        }
+                        if group.event {
+                            into.event(Event::new("event", UNIX_EPOCH, vec![], 0));
+                        }
+                    });
+                    into.number("after", 1);
+                }
+                into.address(&["client.address", "network.peer.address"], [192, 0, 2, 1].into());
+                into.address(&["network.peer.address"], [192, 0, 2, 1].into());
+                into.address(&["network.peer.address"], Ipv6Addr::LOCALHOST.into());
+            };
+            let describe = || {
+                let mut told = Described::with_capacity(0);
+                tell(&mut told);
+                told.into_builder()
+            };
+            let by_sdk = ways.by_sdk.start_remote(&Context::new(), parent(1), &describe);
+            let context = SpanContext::new(
+                TraceId::from(1),
+                SpanId::from(3),
+                TraceFlags::SAMPLED,
+                false,
+                parent(1).trace_state().clone(),
+            );
+            let new = NewSpan::new(context, SpanId::from(2), true);
+            let by_itself = recorder.start(&Context::new(), new, &mut |into| tell(into));
+            say(by_sdk.context(), said);
+            say(&by_itself, said);
+            by_sdk.context().span().end_with_timestamp(UNIX_EPOCH);
+            by_itself.span().end_with_timestamp(UNIX_EPOCH);
+        }
+        ways.assert_same();
     }
 }
 
@@ -399,7 +504,7 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
             let span = ways
                 .by_sdk
                 .start_remote(&Context::new(), parent(1), &describe);
-            say(&span, &[Said::End(UNIX_EPOCH)]);
+            say(span.context(), &[Said::End(UNIX_EPOCH)]);
 
             let scope = InstrumentationScope::builder("itself").build();
             let context = SpanContext::new(

@@ -1,0 +1,88 @@
+use http::header::USER_AGENT;
+use http::{HeaderMap, Method, Version};
+use towline_span::{Recording, Repeated};
+
+use super::layer::Options;
+use crate::attributes::{self, AttributeOptions, HostAndPort};
+
+/// What a request has in common with many others: everything that is recorded of its head but the path, the query and
+/// the peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Common<'a> {
+    pub(super) method: &'a Method,
+    pub(super) route: Option<&'a str>,
+    pub(super) scheme: &'a str,
+    pub(super) server: Server<'a>,
+    pub(super) version: Version,
+    pub(super) user_agent: Option<&'a [u8]>,
+}
+
+/// Whom a request is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Server<'a> {
+    /// As a proxy has said it.
+    Forwarded(HostAndPort<'a>),
+    /// As the head has it, if it does.
+    Authority(Option<&'a [u8]>),
+}
+
+impl Common<'_> {
+    pub(super) fn tell<R: Recording + ?Sized>(&self, options: &Options, into: &mut R) {
+        let Server::Authority(authority) = self.server else {
+            return self.tell_all(&options.attributes, into);
+        };
+        let present = [
+            self.route.is_some(),
+            authority.is_some(),
+            self.user_agent.is_some(),
+        ];
+        let present = present.map(u8::from);
+        let version = attributes::protocol_version(self.version).unwrap_or_default();
+        let parts = [
+            present.as_slice(),
+            self.method.as_str().as_bytes(),
+            self.route.unwrap_or_default().as_bytes(),
+            self.scheme.as_bytes(),
+            authority.unwrap_or_default(),
+            version.as_bytes(),
+            self.user_agent.unwrap_or_default(),
+        ];
+        into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
+            self.tell_all(&options.attributes, into);
+        });
+    }
+
+    fn tell_all<R: Recording + ?Sized>(&self, options: &AttributeOptions, into: &mut R) {
+        into.name(match self.route {
+            Some(route) => options.routed_name(self.method, route),
+            None => options.method_name(self.method),
+        });
+        options.tell_method(self.method, into);
+        match self.scheme {
+            "http" => into.fixed_text(attributes::URL_SCHEME, "http"),
+            "https" => into.fixed_text(attributes::URL_SCHEME, "https"),
+            other => into.frequent_text(attributes::URL_SCHEME, options.cut(other)),
+        }
+        if let Some(route) = self.route {
+            into.frequent_text(attributes::HTTP_ROUTE, options.cut(route));
+        }
+        let server = match self.server {
+            Server::Forwarded(server) => Some(server),
+            Server::Authority(authority) => authority.and_then(HostAndPort::read),
+        };
+        if let Some(server) = server {
+            options.tell_server(server.host, server.port, into);
+        }
+        if let Some(version) = attributes::protocol_version(self.version) {
+            into.fixed_text(attributes::NETWORK_PROTOCOL_VERSION, version);
+        }
+        if let Some(user_agent) = self.user_agent {
+            options.tell_user_agent(user_agent, into);
+        }
+    }
+}
+
+/// The value of the header that says what program the caller is.
+pub(super) fn user_agent_of(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(USER_AGENT).map(http::HeaderValue::as_bytes)
+}

@@ -1,0 +1,328 @@
+//! Groups of attributes that were told before, as they were written then; kept by each thread.
+//!
+//! Most attributes of a request are those of many others: its route, its method, the server's name, the client's program.
+//! To find them by what they were made from, and to copy them, takes a small part of making them again.
+//!
+//! Nothing is kept for a group that is seen once: somebody who sends another `user-agent` with each request does not
+//! make a thread write down what it will never need. What is kept is bounded in number and in size.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use towline_span::{Repeated, Teller};
+
+/// What has been found for a group.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// It was there, and stands in the span now.
+    Written(Shape),
+    /// It was not. If it should be kept for the next time, then here.
+    Unknown(Option<Place>),
+}
+
+/// What is in a group, beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Where the name stands; nowhere if there is none.
+    pub(super) name: Range<usize>,
+    pub(super) attributes: u32,
+}
+
+/// What a span can still take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) name: bool,
+    pub(super) attributes: u32,
+}
+
+/// Where a group is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(usize);
+
+#[derive(Debug, Default)]
+struct Group {
+    teller: Option<Teller>,
+    /// The parts in a row, each behind its length.
+    parts: Vec<u8>,
+    written: Vec<u8>,
+    shape: Shape,
+}
+
+/// Those whose hash is of one kind.
+#[derive(Debug, Default)]
+struct Set {
+    groups: [Group; WAYS],
+    /// The one that has to give way to the next: not the last that was written.
+    oldest: usize,
+    /// The hashes of the last that were not there, the newest first.
+    missed: [u64; WAYS],
+}
+
+thread_local! {
+    static SETS: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes a group to `out` as it was written the last time, if it fits.
+pub(super) fn write_again(group: Repeated<'_>, room: Room, out: &mut Vec<u8>) -> Kept {
+    with_set(group, |set, index, hash| {
+        let known = set.groups.iter().enumerate();
+        if let Some((way, known)) = known.into_iter().find(|(_, known)| known.is(group)) {
+            set.oldest = (way + 1) % WAYS;
+            if !room.takes(&known.shape) {
+                return Kept::Unknown(None);
+            }
+            out.extend_from_slice(&known.written);
+            return Kept::Written(known.shape.clone());
+        }
+        let is_again = set.missed.contains(&hash);
+        if !is_again {
+            set.missed.rotate_right(1);
+            set.missed[0] = hash;
+        }
+        Kept::Unknown(is_again.then_some(Place(index)))
+    })
+    .unwrap_or(Kept::Unknown(None))
+}
+
+/// Keeps what was written for a group.
+pub(super) fn keep(place: Place, group: Repeated<'_>, written: &[u8], shape: Shape) {
+    let parts: usize = group.parts.iter().map(|part| part.len()).sum();
+    if parts > MAX_PARTS_BYTES || written.len() > MAX_WRITTEN_BYTES {
+        return;
+    }
+    let _ = SETS.try_with(|sets| {
+        let mut sets = sets.try_borrow_mut().ok()?;
+        let set = sets.get_mut(place.0)?;
+        let oldest = set.oldest;
+        set.oldest = (oldest + 1) % WAYS;
+        set.groups.get_mut(oldest)?.become_(group, written, shape);
+        Some(())
+    });
+}
+
+fn with_set<R>(group: Repeated<'_>, look: impl FnOnce(&mut Set, usize, u64) -> R) -> Option<R> {
+    SETS.try_with(|sets| {
+        let mut sets = sets.try_borrow_mut().ok()?;
+        if sets.is_empty() {
+            sets.resize_with(MAX_SETS, Set::default);
+        }
+        let hash = hash(group);
+        let index = (hash >> (u64::BITS - MAX_SETS.ilog2())) as usize;
+        Some(look(sets.get_mut(index)?, index, hash))
+    })
+    .ok()
+    .flatten()
+}
+
+/// Of the length and both ends of each part: what differs in between alone shares a set.
+fn hash(group: Repeated<'_>) -> u64 {
+    group.parts.iter().fold(group.teller.id(), |hash, part| {
+        let (first, last) = match (part.first_chunk(), part.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (short(part), 0),
+        };
+        let word = first ^ last.rotate_left(29) ^ (part.len() as u64).rotate_left(47);
+        (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+    })
+}
+
+/// A part of less than eight bytes.
+fn short(part: &[u8]) -> u64 {
+    part.iter()
+        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+// === impl Room ===
+
+impl Room {
+    fn takes(self, shape: &Shape) -> bool {
+        shape.attributes <= self.attributes && (self.name || shape.name.is_empty())
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn is(&self, group: Repeated<'_>) -> bool {
+        if self.teller != Some(group.teller) {
+            return false;
+        }
+        let mut rest = self.parts.as_slice();
+        for part in group.parts {
+            let Some((len, behind)) = rest.split_at_checked(LEN_BYTES) else {
+                return false;
+            };
+            if len != len_of(part) {
+                return false;
+            }
+            let Some((known, behind)) = behind.split_at_checked(part.len()) else {
+                return false;
+            };
+            if known != *part {
+                return false;
+            }
+            rest = behind;
+        }
+        rest.is_empty()
+    }
+
+    /// In the memory that it has.
+    fn become_(&mut self, group: Repeated<'_>, written: &[u8], shape: Shape) {
+        self.teller = Some(group.teller);
+        self.parts.clear();
+        for part in group.parts {
+            self.parts.extend_from_slice(&len_of(part));
+            self.parts.extend_from_slice(part);
+        }
+        self.written.clear();
+        self.written.extend_from_slice(written);
+        self.shape = shape;
+    }
+}
+
+/// What is longer than a group may be is never kept, so that it is like none.
+fn len_of(part: &[u8]) -> [u8; LEN_BYTES] {
+    u16::try_from(part.len()).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+const LEN_BYTES: usize = size_of::<u16>();
+
+/// As many groups as a service usually has on a thread: routes, times the programs that call it.
+const MAX_SETS: usize = 32;
+const WAYS: usize = 2;
+
+/// 96 KiB in all, at the worst.
+const MAX_PARTS_BYTES: usize = 512;
+const MAX_WRITTEN_BYTES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a span does with a group.
+    fn told(group: Repeated<'_>, written: &[u8]) -> Option<Vec<u8>> {
+        let mut out = b"before".to_vec();
+        let room = Room {
+            name: true,
+            attributes: u32::MAX,
+        };
+        match write_again(group, room, &mut out) {
+            Kept::Written(shape) => {
+                assert_eq!(shape.attributes as usize, written.len());
+                Some(out)
+            }
+            Kept::Unknown(place) => {
+                assert_eq!(out, b"before");
+                let shape = Shape {
+                    name: 0..0,
+                    attributes: written.len() as u32,
+                };
+                if let Some(place) = place {
+                    keep(place, group, written, shape);
+                }
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_is_kept_when_it_comes_again_and_written_from_then_on() {
+        let group = Repeated::new(Teller::new(), &[b"GET", b"/users/{id}"]);
+        assert_eq!(told(group, b"one"), None);
+        assert_eq!(told(group, b"one"), None);
+        for _ in 0..3 {
+            assert_eq!(told(group, b"one").unwrap(), b"beforeone");
+        }
+        let other = Repeated::new(Teller::new(), group.parts);
+        assert_eq!(told(other, b"two"), None);
+    }
+
+    #[test]
+    fn without_room_it_is_told() {
+        let group = Repeated::new(Teller::new(), &[b"GET"]);
+        let shape = Shape {
+            name: 0..1,
+            attributes: 3,
+        };
+        for _ in 0..2 {
+            let room = Room {
+                name: true,
+                attributes: 3,
+            };
+            if let Kept::Unknown(Some(place)) = write_again(group, room, &mut Vec::new()) {
+                keep(place, group, b"abc", shape.clone());
+            }
+        }
+        for (name, attributes, is_written) in [(true, 2, false), (false, 3, false), (true, 3, true)]
+        {
+            let mut out = Vec::new();
+            let kept = write_again(group, Room { name, attributes }, &mut out);
+            assert_eq!(matches!(kept, Kept::Written(_)), is_written);
+            assert_eq!(out.is_empty(), !is_written);
+        }
+    }
+
+    #[test]
+    fn what_is_large_is_told_each_time() {
+        let teller = Teller::new();
+        for len in [
+            MAX_PARTS_BYTES,
+            MAX_PARTS_BYTES + 1,
+            usize::from(u16::MAX),
+            100_000,
+        ] {
+            let part = "x".repeat(len);
+            let parts = [part.as_bytes()];
+            let group = Repeated::new(teller, &parts);
+            for _ in 0..3 {
+                let again = told(group, b"one");
+                assert!(again.is_none() || len == MAX_PARTS_BYTES, "{len}");
+            }
+        }
+        for len in [MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES + 1] {
+            let part = len.to_le_bytes();
+            let parts = [&part[..]];
+            let written = vec![0; len];
+            for _ in 0..2 {
+                told(Repeated::new(teller, &parts), &written);
+            }
+            let kept = told(Repeated::new(teller, &parts), &written);
+            assert_eq!(kept.is_some(), len == MAX_WRITTEN_BYTES);
+        }
+    }
+
+    #[test]
+    fn those_that_come_once_drive_nobody_out() {
+        let teller = Teller::new();
+        let usual = Repeated::new(teller, &[b"usual"]);
+        for _ in 0..2 {
+            told(usual, b"usual");
+        }
+        for n in 0..10_000_u32 {
+            let part = n.to_le_bytes();
+            let parts = [&part[..]];
+            assert_eq!(told(Repeated::new(teller, &parts), b"once"), None);
+        }
+        assert!(told(usual, b"usual").is_some());
+    }
+
+    proptest! {
+        /// Whatever shares a set, and however parts are cut: nobody gets what is somebody else's.
+        #[test]
+        fn nobody_gets_what_is_not_its_own(
+            steps in proptest::collection::vec((0..3_usize, proptest::collection::vec("[ab]{0,10}", 0..4)), 0..400),
+        ) {
+            let tellers = [Teller::new(), Teller::new(), Teller::new()];
+            for (teller, parts) in steps {
+                let written = format!("{teller} {parts:?}");
+                let parts: Vec<_> = parts.iter().map(String::as_bytes).collect();
+                let group = Repeated::new(tellers[teller], &parts);
+                if let Some(again) = told(group, written.as_bytes()) {
+                    prop_assert_eq!(again, [b"before", written.as_bytes()].concat());
+                }
+            }
+        }
+    }
+}
