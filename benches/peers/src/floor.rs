@@ -1,8 +1,8 @@
 //! The least that a layer can take, piece by piece: each of these keeps a little more from the head of a request to the end
 //! of its answer, and does nothing else.
 //!
-//! They are no layers that anybody could use: they read no header but to see whether it is there, and say the same of every
-//! request. What they take, a layer that does the job takes as well.
+//! They are no layers that anybody could use: they say the same of every request. What they take, a layer that does the job
+//! takes as well.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -26,6 +26,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower::{Layer, Service};
 use towline_otlp::{Batch, Exporter};
+use towline_propagation::Propagator;
 
 use crate::path::{PARENT_ID, TRACE_ID};
 use crate::pipeline::{attributes, resource};
@@ -60,11 +61,15 @@ pub struct Ending;
 #[derive(Debug)]
 pub struct Unended([usize; 8]);
 
-/// A context that is made once, and current wherever ours is.
+/// The caller's context, read by our propagator, made once and current wherever ours is.
 #[derive(Clone, Debug)]
-pub struct Current(SpanContext);
+pub struct Current {
+    propagator: Propagator,
+    /// What is current where no caller has said anything.
+    root: SpanContext,
+}
 
-/// The same, with a span of as many bytes as ours: copied, two times and three ids written over it, and delivered.
+/// The same, with a span of as many bytes as ours: copied, its times and ids written over it, and delivered.
 #[derive(Clone, Debug)]
 pub struct LeastSpan {
     current: Current,
@@ -86,7 +91,9 @@ struct Ledger {
     head: Vec<u8>,
     /// A span, and where in it the parts are that differ.
     span: Vec<u8>,
+    trace_id: usize,
     span_id: usize,
+    parent_id: usize,
     start: usize,
     end: usize,
     ids: RandomIdGenerator,
@@ -150,27 +157,35 @@ impl Drop for Unended {
 }
 
 impl Current {
-    /// Of a caller whose trace is sampled, or is not.
+    /// With a trace of this kind where no caller has said anything.
     pub fn new(is_sampled: bool) -> Self {
-        Self(SpanContext::new(
-            TraceId::from(TRACE_ID),
-            SpanId::from(PARENT_ID),
-            TraceFlags::default().with_sampled(is_sampled),
-            false,
-            TraceState::NONE,
-        ))
+        Self {
+            propagator: Propagator::w3c(),
+            root: SpanContext::new(
+                TraceId::from(TRACE_ID),
+                SpanId::from(PARENT_ID),
+                TraceFlags::default().with_sampled(is_sampled),
+                false,
+                TraceState::NONE,
+            ),
+        }
     }
 
-    fn context(&self) -> Context {
-        Context::map_current(|cx| cx.with_remote_span_context(self.0.clone()))
+    fn context(&self, headers: &HeaderMap) -> Context {
+        let base = Context::current();
+        let caller = self.propagator.extract(headers, &base);
+        match caller.parent {
+            Some(_) => caller.into_context(),
+            None => base.with_remote_span_context(self.root.clone()),
+        }
     }
 }
 
 impl Keep for Current {
     type Kept = Context;
 
-    fn begin(&self, _headers: &HeaderMap) -> Option<Context> {
-        Some(self.context())
+    fn begin(&self, headers: &HeaderMap) -> Option<Context> {
+        Some(self.context(headers))
     }
 
     fn enter<R>(kept: &Context, work: impl FnOnce() -> R) -> R {
@@ -197,9 +212,10 @@ impl Keep for LeastSpan {
     type Kept = Begun;
 
     fn begin(&self, headers: &HeaderMap) -> Option<Begun> {
+        let context = self.current.context(headers);
         Some(Begun {
-            span: self.ledger.begin(),
-            context: self.current.begin(headers)?,
+            span: self.ledger.begin(context.span().span_context()),
+            context,
             ledger: Arc::clone(&self.ledger),
         })
     }
@@ -238,7 +254,9 @@ impl Ledger {
             nanos_of(since.expect("it is after it")).to_le_bytes()
         };
         Self {
+            trace_id: at(&span, &trace_id),
             span_id: at(&span, &span_id),
+            parent_id: at(&span, &PARENT_ID.to_be_bytes()),
             start: at(&span, &nanos(start)),
             end: at(&span, &nanos(end)),
             head: bytes[..head].to_vec(),
@@ -249,8 +267,10 @@ impl Ledger {
         }
     }
 
-    fn begin(&self) -> Vec<u8> {
+    fn begin(&self, caller: &SpanContext) -> Vec<u8> {
         let mut span = self.span.clone();
+        put(&mut span, self.trace_id, caller.trace_id().to_bytes());
+        put(&mut span, self.parent_id, caller.span_id().to_bytes());
         put(&mut span, self.span_id, self.ids.new_span_id().to_bytes());
         put(&mut span, self.start, now());
         span
@@ -300,7 +320,8 @@ fn template(start: SystemTime, end: SystemTime) -> SpanData {
         .with_kind(SpanKind::Server)
         .with_start_time(start)
         .with_attributes(attributes());
-    let mut span = builder.start_with_context(&tracer, &Current::new(true).context());
+    let mut span =
+        builder.start_with_context(&tracer, &Current::new(true).context(&HeaderMap::new()));
     span.end_with_timestamp(end);
     let mut ended = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
     ended.take().expect("it has ended")

@@ -98,8 +98,8 @@ pub const ROOM: &str = "floor: looks for the two headers";
 /// The same, where what would be kept has to be ended.
 pub const ENDING: &str = "floor: the same, with something to end";
 
-/// The least that keeps a context current.
-pub const CURRENT: &str = "floor: a context is current";
+/// The least that keeps the caller's context current.
+pub const CURRENT: &str = "floor: the caller's context is read and current";
 
 /// The least that makes and delivers a span as well.
 pub const LEAST_SPAN: &str = "floor: the same, and a span of as many bytes is delivered";
