@@ -95,7 +95,7 @@ pub(super) fn keep(place: Place, group: Repeated<'_>, written: &[u8], shape: Sha
         let set = sets.get_mut(place.0)?;
         let oldest = set.oldest;
         set.oldest = (oldest + 1) % WAYS;
-        set.groups.get_mut(oldest)?.become_(group, written, shape);
+        set.groups.get_mut(oldest)?.take_over(group, written, shape);
         Some(())
     });
 }
@@ -167,7 +167,7 @@ impl Group {
     }
 
     /// In the memory that it has.
-    fn become_(&mut self, group: Repeated<'_>, written: &[u8], shape: Shape) {
+    fn take_over(&mut self, group: Repeated<'_>, written: &[u8], shape: Shape) {
         self.teller = Some(group.teller);
         self.parts.clear();
         for part in group.parts {
