@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -51,11 +52,29 @@ impl Collector {
     ///
     /// When it cannot be started.
     pub fn start(is_hanging: bool) -> Self {
+        Self::run(Command::new(Self::program()), is_hanging)
+    }
+
+    /// The same with the lowest priority, so that it takes as little as it can from whoever is measured: it would be on
+    /// another machine.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start_aside(is_hanging: bool) -> Self {
+        let mut command = Command::new("nice");
+        command.arg("-n19").arg(Self::program());
+        Self::run(command, is_hanging)
+    }
+
+    fn program() -> PathBuf {
         let mut program = std::env::current_exe().expect("this program is somewhere");
         program.set_file_name("collector");
-        let mut process = Command::new("nice")
-            .arg("-n19")
-            .arg(program)
+        program
+    }
+
+    fn run(mut command: Command, is_hanging: bool) -> Self {
+        let mut process = command
             .args(is_hanging.then_some("hanging"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

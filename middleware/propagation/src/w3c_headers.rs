@@ -32,19 +32,23 @@ pub(crate) fn remove_tracestate(headers: &mut HeaderMap) {
     }
 }
 
-/// W3C's headers in a map.
+/// Where W3C's headers are in a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct W3cHeaders<'a> {
     headers: &'a HeaderMap,
-    /// Their values, if somebody has looked; each header has one at most then.
-    seen: Option<Seen<'a>>,
+    traceparent: Place<'a>,
+    tracestate: Place<'a>,
+    baggage: Place<'a>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen<'a> {
-    traceparent: Option<&'a HeaderValue>,
-    tracestate: Option<&'a HeaderValue>,
-    baggage: Option<&'a HeaderValue>,
+/// Where one of them is.
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    Nowhere,
+    /// It has this one value.
+    Here(&'a HeaderValue),
+    /// To be looked up.
+    Somewhere,
 }
 
 /// The values of one header, in their order.
@@ -67,59 +71,81 @@ impl<'a> W3cHeaders<'a> {
     /// Those of `headers`.
     #[inline]
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
-        // Where a name has several values, they are not side by side.
-        let is_simple = headers.len() == headers.keys_len() && small(headers).is_some();
-        Self {
-            headers,
-            seen: is_simple.then(|| Seen::in_simple(headers)),
+        match small(headers) {
+            // Where a name has several values, they are not side by side.
+            Some(_) if headers.len() == headers.keys_len() => Self::in_simple(headers),
+            Some(names) => Self::among(names, headers),
+            None => Self::all(headers, Place::Somewhere),
         }
     }
 
     /// The values of `traceparent`.
     #[inline]
     pub(crate) fn traceparent(&self) -> Lines<'a> {
-        self.lines(|seen| seen.traceparent, &TRACEPARENT_NAME)
+        self.traceparent.lines(self.headers, &TRACEPARENT_NAME)
     }
 
     /// The values of `tracestate`.
     #[inline]
     pub(crate) fn tracestate(&self) -> Lines<'a> {
-        self.lines(|seen| seen.tracestate, &TRACESTATE_NAME)
+        self.tracestate.lines(self.headers, &TRACESTATE_NAME)
     }
 
     /// The values of `baggage`.
     #[inline]
     pub(crate) fn baggage(&self) -> Lines<'a> {
-        self.lines(|seen| seen.baggage, &BAGGAGE_NAME)
+        self.baggage.lines(self.headers, &BAGGAGE_NAME)
+    }
+
+    /// In a map where every name has one value.
+    #[inline]
+    fn in_simple(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::all(headers, Place::Nowhere);
+        for (name, value) in headers {
+            found.note(name, Place::Here(value));
+        }
+        found
+    }
+
+    fn among(names: Keys<'a, HeaderValue>, headers: &'a HeaderMap) -> Self {
+        let mut found = Self::all(headers, Place::Nowhere);
+        for name in names {
+            found.note(name, Place::Somewhere);
+        }
+        found
     }
 
     #[inline]
-    fn lines(
-        &self,
-        seen: impl FnOnce(&Seen<'a>) -> Option<&'a HeaderValue>,
-        name: &HeaderName,
-    ) -> Lines<'a> {
-        match &self.seen {
-            Some(all) => Lines::AtMostOne(seen(all)),
-            None => Lines::Any(self.headers.get_all(name).iter()),
+    fn all(headers: &'a HeaderMap, place: Place<'a>) -> Self {
+        Self {
+            headers,
+            traceparent: place,
+            tracestate: place,
+            baggage: place,
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, name: &HeaderName, place: Place<'a>) {
+        match Field::of(name) {
+            Some(Field::TraceParent) => self.traceparent = place,
+            Some(Field::TraceState) => self.tracestate = place,
+            Some(Field::Baggage) => self.baggage = place,
+            None => {}
         }
     }
 }
 
-impl<'a> Seen<'a> {
-    /// Those of a map where every name has one value.
+// === impl Place ===
+
+impl<'a> Place<'a> {
     #[inline]
-    fn in_simple(headers: &'a HeaderMap) -> Self {
-        let mut seen = Self::default();
-        for (name, value) in headers {
-            match Field::of(name) {
-                Some(Field::TraceParent) => seen.traceparent = Some(value),
-                Some(Field::TraceState) => seen.tracestate = Some(value),
-                Some(Field::Baggage) => seen.baggage = Some(value),
-                None => {}
-            }
+    fn lines(self, headers: &'a HeaderMap, name: &HeaderName) -> Lines<'a> {
+        match self {
+            Self::Nowhere => Lines::AtMostOne(None),
+            Self::Here(value) => Lines::AtMostOne(Some(value)),
+            Self::Somewhere => Lines::Any(headers.get_all(name).iter()),
         }
-        seen
     }
 }
 
@@ -173,7 +199,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use proptest::prelude::*;
 
-    use super::{MAX_SMALL, Seen, W3cHeaders, any as any_of, remove_tracestate};
+    use super::{MAX_SMALL, Place, W3cHeaders, any as any_of, remove_tracestate};
     use crate::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
     /// Ours, standard ones and others of the same lengths, others.
@@ -203,17 +229,15 @@ mod tests {
             let lines = headers.get_all(name).iter();
             lines.map(HeaderValue::as_bytes).collect()
         };
-        // The way of small maps and of all others, whatever the size.
+        // The ways of all maps, whatever the size.
         let is_simple = headers.len() == headers.keys_len();
-        let seen = is_simple.then(|| Seen::in_simple(headers));
-        for seen in [
+        let simple = is_simple.then(|| W3cHeaders::in_simple(headers));
+        let ways = [
             W3cHeaders::of(headers),
-            W3cHeaders { headers, seen },
-            W3cHeaders {
-                headers,
-                seen: None,
-            },
-        ] {
+            W3cHeaders::among(headers.keys(), headers),
+            W3cHeaders::all(headers, Place::Somewhere),
+        ];
+        for seen in ways.into_iter().chain(simple) {
             assert!(seen.traceparent().eq(asked(&TRACEPARENT)), "{headers:?}");
             assert!(seen.tracestate().eq(asked(&TRACESTATE)), "{headers:?}");
             assert!(seen.baggage().eq(asked(&BAGGAGE)), "{headers:?}");

@@ -105,7 +105,7 @@ pub trait Recording {
     /// A name and attributes that are the same each time `group` is, as most of a request's are.
     ///
     /// Whoever keeps what it wrote for a group writes that again, and does not call `tell`. Otherwise `tell` is called,
-    /// once, and says no more than a name and attributes.
+    /// once. Anything that it says but a name and attributes keeps a group from being used again.
     fn repeated(&mut self, group: Repeated<'_>, tell: &mut dyn FnMut(&mut dyn Recording));
 
     /// An attribute of any kind.

@@ -16,7 +16,8 @@ pub struct Repeated<'a> {
 
 /// Tells groups of attributes by the same rules every time. Rules that have changed are another teller's.
 ///
-/// A copy is the same teller; [`new`](Self::new) and [`default`](Self::default) make one that there has never been.
+/// A copy is the same teller; [`new`](Self::new) and [`default`](Self::default) make one that there has never been. So it is
+/// to be made once, with a layer, and not for each connection: what nobody has told before is never found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Teller(u64);
 

@@ -50,11 +50,16 @@ impl<'a> HostAndPort<'a> {
     }
 }
 
-/// What a request says of whom it is for, as it is: what [`HostAndPort::of_request`] reads.
+/// What a request says of whom it is for, as [`HostAndPort::of_request`] reads it: as it is, but for user information.
+#[must_use]
 pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-    match uri.authority() {
-        Some(authority) => Some(authority.as_str().as_bytes()),
-        None => Some(headers.get(HOST)?.as_bytes()),
+    let authority = match uri.authority() {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => headers.get(HOST)?.as_bytes(),
+    };
+    match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => authority.get(at + 1..),
+        None => Some(authority),
     }
 }
 

@@ -52,6 +52,7 @@ impl<'a> Description<'a> {
         let options = &self.options.attributes;
         let request = self.request;
         into.kind(SpanKind::Client);
+        tell_full_url(request.uri, options, into);
         let template = self
             .options
             .template
@@ -70,7 +71,6 @@ impl<'a> Description<'a> {
         into.repeated(Repeated::new(self.options.teller, &parts), &mut |into| {
             self.tell_common(template.as_deref(), into)
         });
-        tell_full_url(request.uri, options, into);
         if let Some(resent) = ResendCount::attribute(request.extensions) {
             into.attribute(resent);
         }

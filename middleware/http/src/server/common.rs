@@ -5,8 +5,9 @@ use towline_span::{Recording, Repeated};
 use super::layer::Options;
 use crate::attributes::{self, AttributeOptions, HostAndPort};
 
-/// What a request has in common with many others: everything that is recorded of its head but the path, the query and
-/// the peer.
+/// What a request has in common with many others, of all that is recorded when it begins.
+///
+/// It is told as a group, unless a trusted proxy has said whom it is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Common<'a> {
     pub(super) method: &'a Method,

@@ -67,6 +67,14 @@ impl<'a> Description<'a> {
             request.uri = target;
         }
         into.kind(SpanKind::Server);
+        let redaction = &options.redaction;
+        let path = redact::text(request.uri.path(), &redaction.query_keys);
+        into.text(attributes::URL_PATH, options.cut(&path));
+        if let Some(query) = request.uri.query() {
+            let query = redact::query(query, &redaction.query_keys);
+            into.text(attributes::URL_QUERY, options.cut(&query));
+        }
+
         let route = self.route();
         self.routed.set(route.is_some());
         let peer = (self.options.peer)(request);
@@ -88,13 +96,6 @@ impl<'a> Description<'a> {
         };
         common.tell(self.options, into);
 
-        let redaction = &options.redaction;
-        let path = redact::text(request.uri.path(), &redaction.query_keys);
-        into.text(attributes::URL_PATH, options.cut(&path));
-        if let Some(query) = request.uri.query() {
-            let query = redact::query(query, &redaction.query_keys);
-            into.text(attributes::URL_QUERY, options.cut(&query));
-        }
         if let Some(peer) = peer {
             match forwarded.client {
                 Some(client) => {

@@ -32,14 +32,14 @@ fn realistic() -> Request<()> {
 
 fn expected_at_start() -> Vec<(&'static str, Value)> {
     vec![
-        ("http.request.method", text("GET")),
-        ("server.address", text("users.example")),
-        ("server.port", integer(8080)),
-        ("url.template", text("/users/{id}")),
         (
             "url.full",
             text("http://users.example:8080/users/42?q=abc&sig=REDACTED"),
         ),
+        ("http.request.method", text("GET")),
+        ("server.address", text("users.example")),
+        ("server.port", integer(8080)),
+        ("url.template", text("/users/{id}")),
     ]
 }
 

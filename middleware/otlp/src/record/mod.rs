@@ -22,7 +22,8 @@ use crate::exporter::Core;
 /// Records spans for an exporter without the SDK: from [`Exporter::recorder`](crate::Exporter::recorder).
 ///
 /// A span takes two allocations from start to end, the two that the API's `Context` takes for any. What
-/// is said of it is encoded at once into memory that the thread keeps for that, up to 64 KiB.
+/// is said of it is encoded at once into memory that the thread keeps for that, up to 64 KiB. Groups of attributes that come
+/// again are kept as they were encoded, 64 of them by each thread, in up to 105 KiB.
 ///
 /// The span in the context is the API's like any other: attributes, events, links and status can be
 /// added from wherever the context is, spans of the SDK nest under it and over it. What the SDK would

@@ -175,7 +175,7 @@ impl RecordedSpan {
     }
 
     /// The shape of what was written since, if it is attributes and a first name alone, and all of them.
-    fn shape_since(&self, start: usize, kept: Kept, dropped: DroppedCounts) -> Option<Shape> {
+    fn shape_since(&self, start: usize, (kept, dropped): (Kept, DroppedCounts)) -> Option<Shape> {
         // A second name has been put where the first one stood, and one that is empty is not seen.
         let is_first_name = kept.names == 0 && !self.name.is_empty();
         let expected = Kept {
@@ -293,9 +293,12 @@ impl Recording for RecordedSpan {
             Repeats::Written(shape) => self.took(start, shape),
             Repeats::Unknown(None) => tell(self),
             Repeats::Unknown(Some(place)) => {
-                let (kept, dropped) = (self.kept, self.dropped);
+                let before = (self.kept, self.dropped);
+                let others = (self.kind.clone(), self.start_time);
                 tell(self);
-                if let Some(shape) = self.shape_since(start, kept, dropped) {
+                if others == (self.kind.clone(), self.start_time)
+                    && let Some(shape) = self.shape_since(start, before)
+                {
                     let written = self.fields.get(start..).unwrap_or_default();
                     repeats::keep(place, group, written, shape);
                 }
