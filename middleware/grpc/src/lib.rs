@@ -50,6 +50,7 @@ pub mod server;
 pub mod interceptor;
 
 mod address;
+mod call;
 mod code;
 mod conventions;
 mod error;

@@ -20,7 +20,9 @@ pub(crate) struct Options {
     pub(crate) classify: Option<Classify>,
     /// On the server's side.
     pub(crate) trace_id: ResponseTraceId,
-    /// By these rules.
+    /// On the client's side: the server that is called, if it was named.
+    pub(crate) server: Option<(Arc<str>, u16)>,
+    /// Who tells attributes by these options: another one after each change.
     pub(crate) teller: Teller,
 }
 
@@ -43,6 +45,7 @@ impl fmt::Debug for Options {
             .field("redaction", &self.redaction)
             .field("classify", &self.classify.is_some())
             .field("trace_id", &self.trace_id)
+            .field("server", &self.server)
             .finish()
     }
 }

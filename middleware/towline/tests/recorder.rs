@@ -17,34 +17,14 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use opentelemetry::trace::{SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::Value;
-use support::spans;
+use support::{Onlooker, spans};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use towline::http::server::DeferredRoute;
 use towline::{Config, Environment, HttpClientLayer, HttpServerLayer, Limit, Rate, Towline};
 
 const LONG: Duration = Duration::from_secs(30);
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
-
-/// Sees nothing, but may want to.
-#[derive(Debug)]
-struct Onlooker;
-
-impl SpanProcessor for Onlooker {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
-
-    fn on_end(&self, _span: SpanData) {}
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 /// Ids by the order in which they come up, since the real ones are random.
 #[derive(Default)]

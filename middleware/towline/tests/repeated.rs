@@ -12,32 +12,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Version};
-use opentelemetry::Context;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::Value;
-use support::spans;
+use support::{Onlooker, spans};
 use tower::{Layer, ServiceExt, service_fn};
 use towline::http::PeerAddr;
 use towline::{Config, Environment, HttpClientLayer, HttpServerLayer, Towline};
-
-/// With it the SDK records, and puts everything together each time.
-#[derive(Debug)]
-struct Onlooker;
-
-impl SpanProcessor for Onlooker {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
-
-    fn on_end(&self, _span: SpanData) {}
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 /// Layers that differ in one option, all made from the first.
 fn servers(tracing: &Towline) -> Vec<HttpServerLayer> {

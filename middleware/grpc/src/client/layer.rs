@@ -2,17 +2,16 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use http::Request;
+use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
-use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
-use towline_http::attributes::{SERVER_ADDRESS, SERVER_PORT, authority_of};
 use towline_http::{Begin, RequestHead};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{Describe, Described, OpenSpan, Recording, Repeated, Spans};
+use towline_span::{Describe, Described, OpenSpan, Recording, Spans};
 
 use super::Trace;
-use crate::address;
+use crate::call::tell_call;
 use crate::conventions::Conventions;
 use crate::extras::extras_options;
 use crate::method::{Method, Methods};
@@ -25,7 +24,6 @@ use crate::timeout::Deadline;
 pub struct TraceLayer<T> {
     spans: Spans<T>,
     options: Arc<Options>,
-    server: Option<(Arc<str>, u16)>,
 }
 
 /// What is known of a call when it is made.
@@ -54,7 +52,6 @@ impl<T> TraceLayer<T> {
         Self {
             spans,
             options: Arc::default(),
-            server: None,
         }
     }
 
@@ -98,8 +95,7 @@ impl<T> TraceLayer<T> {
     /// target.
     #[must_use]
     pub fn with_server(mut self, address: impl Into<Arc<str>>, port: u16) -> Self {
-        self.server = Some((address.into(), port));
-        let _ = self.options_mut();
+        self.options_mut().server = Some((address.into(), port));
         self
     }
 
@@ -152,7 +148,6 @@ impl<T> Clone for TraceLayer<T> {
         Self {
             spans: self.spans.clone(),
             options: Arc::clone(&self.options),
-            server: self.server.clone(),
         }
     }
 }
@@ -176,37 +171,9 @@ impl<T> Description<'_, T> {
     /// Tells what is known so far.
     fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
         let request = self.request;
-        let TraceLayer {
-            options, server, ..
-        } = self.layer;
-        let method = self.method();
-        let known = method.is_known();
+        let options = &self.layer.options;
         into.kind(SpanKind::Client);
-        let standing = [
-            u8::from(known.is_some()),
-            u8::from(known.unwrap_or_default()),
-        ];
-        let authority = authority_of(request.uri, request.headers);
-        let parts = [
-            standing.as_slice(),
-            method.as_str().as_bytes(),
-            authority.unwrap_or_default(),
-        ];
-        into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
-            into.name(method.span_name(known.unwrap_or(true)));
-            let mut set = |attribute| into.attribute(attribute);
-            options.conventions.system(&mut set);
-            if let Some(known) = known {
-                options.conventions.method(method, known, &mut set);
-            }
-            match server {
-                Some((address, port)) => {
-                    set(KeyValue::new(SERVER_ADDRESS, Arc::clone(address)));
-                    set(KeyValue::new(SERVER_PORT, i64::from(*port)));
-                }
-                None => address::tell_server(request, into),
-            }
-        });
+        tell_call(options, self.method(), request, into);
         let captured = &options.extras.request;
         captured.tell(request.headers, &options.redaction, into);
     }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use http::{HeaderName, Request};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer};
 use tower_layer::Layer;
-use towline_http::attributes::authority_of;
 use towline_http::trust::TrustPolicy;
 use towline_http::{Begin, Filters, RequestHead, Trust};
 use towline_propagation::Propagator;
 use towline_sampler::Sampler;
-use towline_span::{Describe, Described, OpenSpan, Recording, Repeated, Spans};
+use towline_span::{Describe, Described, OpenSpan, Recording, Spans};
 
 use super::Trace;
 use super::received::Metadata;
 use crate::address;
+use crate::call::tell_call;
 use crate::conventions::Conventions;
 use crate::extras::extras_options;
 use crate::method::{Method, Methods};
@@ -322,28 +322,8 @@ impl<T> Description<'_, T> {
     fn tell<R: Recording + ?Sized>(&self, into: &mut R) {
         let request = self.request;
         let options = &self.layer.options;
-        let method = self.method();
-        let known = method.is_known();
         into.kind(SpanKind::Server);
-        let standing = [
-            u8::from(known.is_some()),
-            u8::from(known.unwrap_or_default()),
-        ];
-        let authority = authority_of(request.uri, request.headers);
-        let parts = [
-            standing.as_slice(),
-            method.as_str().as_bytes(),
-            authority.unwrap_or_default(),
-        ];
-        into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
-            into.name(method.span_name(known.unwrap_or(true)));
-            let mut set = |attribute| into.attribute(attribute);
-            options.conventions.system(&mut set);
-            if let Some(known) = known {
-                options.conventions.method(method, known, &mut set);
-            }
-            address::tell_server(request, into);
-        });
+        tell_call(options, self.method(), request, into);
         if let Some(peer) = (self.layer.peer)(request) {
             address::tell_peer(peer, into);
         }

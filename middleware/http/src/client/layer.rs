@@ -38,7 +38,7 @@ pub(crate) struct Options {
     pub(crate) filters: Filters,
     pub(crate) extras: Extras,
     pub(crate) classify: Option<ClassifyResponse>,
-    /// By these rules.
+    /// Who tells attributes by these options: another one after each change.
     pub(crate) teller: Teller,
 }
 

@@ -69,7 +69,7 @@ impl<'a> Description<'a> {
         ];
         // What is sent to one place by one template is all the same but for the URL.
         into.repeated(Repeated::new(self.options.teller, &parts), &mut |into| {
-            self.tell_common(template.as_deref(), into)
+            self.tell_repeated(template.as_deref(), into)
         });
         if let Some(resent) = ResendCount::attribute(request.extensions) {
             into.attribute(resent);
@@ -78,7 +78,7 @@ impl<'a> Description<'a> {
         captured.tell(request.headers, &options.redaction, into);
     }
 
-    fn tell_common<R: Recording + ?Sized>(&self, template: Option<&str>, into: &mut R) {
+    fn tell_repeated<R: Recording + ?Sized>(&self, template: Option<&str>, into: &mut R) {
         let options = &self.options.attributes;
         let request = self.request;
         into.name(match template {

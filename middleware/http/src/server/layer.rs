@@ -47,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) trace_id: ResponseTraceId,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) query_context: bool,
-    /// By these rules.
+    /// Who tells attributes by these options: another one after each change.
     pub(crate) teller: Teller,
 }
 

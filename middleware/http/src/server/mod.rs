@@ -215,12 +215,12 @@
 //! too, so that the response it makes is part of the span. Inside a tower-http `TraceLayer` the two
 //! spans are strangers unless there is no remote parent.
 
-mod common;
 mod forwarded;
 mod layer;
 mod options;
 mod query_context;
 mod record;
+mod repeated;
 mod route;
 
 pub use self::forwarded::{ForwardedHeaders, ParseNetworkError, TrustedProxies};

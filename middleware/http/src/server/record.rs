@@ -7,8 +7,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt};
 use towline_span::{Describe, Described, Failure, OpenSpan, Outcome, Recording, redact};
 
-use super::common::{Common, Server, user_agent_of};
 use super::layer::Options;
+use super::repeated::{RepeatedAttributes, Server, user_agent_of};
 use super::route::DeferredRoute;
 use crate::answer::Answer;
 use crate::attributes::{self, CAPACITY, authority_of, failure_of, status_failure};
@@ -83,7 +83,7 @@ impl<'a> Description<'a> {
         let forwarded = forwarded.unwrap_or_default();
         let scheme = self.options.scheme.as_ref().or(request.uri.scheme());
         let scheme = forwarded.scheme.or(scheme.map(http::uri::Scheme::as_str));
-        let common = Common {
+        let repeated = RepeatedAttributes {
             method: request.method,
             route: route.as_deref(),
             scheme: scheme.unwrap_or("http"),
@@ -94,7 +94,7 @@ impl<'a> Description<'a> {
             version: request.version,
             user_agent: user_agent_of(request.headers),
         };
-        common.tell(self.options, into);
+        repeated.tell(self.options, into);
 
         if let Some(peer) = peer {
             match forwarded.client {

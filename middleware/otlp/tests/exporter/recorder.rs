@@ -1,7 +1,6 @@
 //! Spans that are recorded without the SDK arrive as those of the SDK do.
 
 use std::cell::RefCell;
-use std::net::Ipv6Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,14 +16,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use towline_otlp::Exporter;
 use towline_sampler::{Control, Rate, Sampler};
-use towline_span::{
-    Described, NewSpan, OpenSpan, Outcome, Recorder, Recording, Repeated, SpanName, Spans, Teller,
-};
+use towline_span::{Described, NewSpan, OpenSpan, Outcome, Recorder, Recording, SpanName, Spans};
 
 use crate::support::spans::{
     any_attribute, any_event, any_link, any_span, any_status, any_text, any_time,
 };
 use crate::support::transport::Scripted;
+
+mod groups;
 
 /// An exporter, and two ways to it.
 struct Ways {
@@ -127,6 +126,17 @@ fn parent(flags: u8) -> SpanContext {
         TraceFlags::new(flags),
         true,
         TraceState::from_key_value([("a", "1"), ("b", "2")]).unwrap(),
+    )
+}
+
+/// A child of [`parent`], as a recorder is given it.
+fn child() -> SpanContext {
+    SpanContext::new(
+        TraceId::from(1),
+        SpanId::from(3),
+        TraceFlags::SAMPLED,
+        false,
+        parent(1).trace_state().clone(),
     )
 }
 
@@ -371,108 +381,6 @@ fn a_long_name_and_long_texts_are_whole() {
     }
 }
 
-/// A group of one teller: its parts say all that is told of it.
-#[derive(Clone, Debug)]
-struct Group {
-    teller: usize,
-    name: Option<&'static str>,
-    attributes: Vec<(&'static str, &'static str)>,
-    /// What a group must not have, and is not kept for.
-    event: bool,
-}
-
-fn any_group() -> impl Strategy<Value = Group> {
-    let key = prop_oneof![Just("a"), Just("bb"), Just("a.long.key")];
-    let text = prop_oneof![
-        Just(""),
-        Just("x"),
-        Just("/users/{id}"),
-        Just("a text of some length")
-    ];
-    (
-        0..2usize,
-        prop_oneof![
-            Just(None),
-            Just(Some("")),
-            Just(Some("GET")),
-            Just(Some("POST /"))
-        ],
-        vec((key, text), 0..3),
-        prop_oneof![9 => Just(false), 1 => Just(true)],
-    )
-        .prop_map(|(teller, name, attributes, event)| Group {
-            teller,
-            name,
-            attributes,
-            event,
-        })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// However often a group comes, in whatever spans, after and before whatever else.
-    #[test]
-    fn groups_that_come_again_are_the_same_as_at_first(
-        known in vec(any_group(), 1..4),
-        spans in vec((vec(any::<prop::sample::Index>(), 0..5), vec(anything(), 0..2)), 4..12),
-        limits in any_limits(),
-        chars in prop_oneof![9 => Just(None), 1 => Just(Some(3usize))],
-    ) {
-        let tellers = [Teller::new(), Teller::new()];
-        let ways = Ways::limited(limits);
-        ways.exporter.set_attribute_value_length_limit(chars);
-        let scope = InstrumentationScope::builder("itself").build();
-        let recorder = ways.exporter.recorder(scope, limits);
-        for (groups, said) in &spans {
-            let tell = |into: &mut dyn Recording| {
-                into.start_time(UNIX_EPOCH);
-                for group in groups {
-                    let group = group.get(&known);
-                    let parts = format!("{group:?}");
-                    let parts = [&b"group"[..], parts.as_bytes()];
-                    let repeated = Repeated::new(tellers[group.teller], &parts);
-                    into.repeated(repeated, &mut |into| {
-                        if let Some(name) = group.name {
-                            into.name(SpanName::Text(name));
-                        }
-                        for (key, text) in &group.attributes {
-                            into.frequent_text(key, text);
-                        }
-                        if group.event {
-                            into.event(Event::new("event", UNIX_EPOCH, vec![], 0));
-                        }
-                    });
-                    into.number("after", 1);
-                }
-                into.address(&["client.address", "network.peer.address"], [192, 0, 2, 1].into());
-                into.address(&["network.peer.address"], [192, 0, 2, 1].into());
-                into.address(&["network.peer.address"], Ipv6Addr::LOCALHOST.into());
-            };
-            let describe = || {
-                let mut told = Described::with_capacity(0);
-                tell(&mut told);
-                told.into_builder()
-            };
-            let by_sdk = ways.by_sdk.start_remote(&Context::new(), parent(1), &describe);
-            let context = SpanContext::new(
-                TraceId::from(1),
-                SpanId::from(3),
-                TraceFlags::SAMPLED,
-                false,
-                parent(1).trace_state().clone(),
-            );
-            let new = NewSpan::new(context, SpanId::from(2), true);
-            let by_itself = recorder.start(&Context::new(), new, &mut |into| tell(into));
-            say(by_sdk.context(), said);
-            say(&by_itself, said);
-            by_sdk.context().span().end_with_timestamp(UNIX_EPOCH);
-            by_itself.span().end_with_timestamp(UNIX_EPOCH);
-        }
-        ways.assert_same();
-    }
-}
-
 #[test]
 fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
     let long = "0123456789".repeat(20);
@@ -507,15 +415,8 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
             say(span.context(), &[Said::End(UNIX_EPOCH)]);
 
             let scope = InstrumentationScope::builder("itself").build();
-            let context = SpanContext::new(
-                TraceId::from(1),
-                SpanId::from(3),
-                TraceFlags::SAMPLED,
-                false,
-                parent(1).trace_state().clone(),
-            );
             let recorder = ways.exporter.recorder(scope, limits);
-            let new = NewSpan::new(context, SpanId::from(2), true);
+            let new = NewSpan::new(child(), SpanId::from(2), true);
             let span = recorder.start(&Context::new(), new, &mut |into| tell(into));
             span.span().end_with_timestamp(UNIX_EPOCH);
             ways.assert_same();

@@ -5,11 +5,11 @@ use towline_span::{Recording, Repeated};
 use super::layer::Options;
 use crate::attributes::{self, AttributeOptions, HostAndPort};
 
-/// What a request has in common with many others, of all that is recorded when it begins.
+/// What is recorded when a request begins and is the same for many others.
 ///
 /// It is told as a group, unless a trusted proxy has said whom it is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Common<'a> {
+pub(super) struct RepeatedAttributes<'a> {
     pub(super) method: &'a Method,
     pub(super) route: Option<&'a str>,
     pub(super) scheme: &'a str,
@@ -27,7 +27,7 @@ pub(super) enum Server<'a> {
     Authority(Option<&'a [u8]>),
 }
 
-impl Common<'_> {
+impl RepeatedAttributes<'_> {
     pub(super) fn tell<R: Recording + ?Sized>(&self, options: &Options, into: &mut R) {
         let Server::Authority(authority) = self.server else {
             return self.tell_all(&options.attributes, into);

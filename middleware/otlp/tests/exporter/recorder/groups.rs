@@ -1,0 +1,107 @@
+//! Groups of attributes that come again.
+
+use std::net::Ipv6Addr;
+use std::time::UNIX_EPOCH;
+
+use opentelemetry::trace::{Event, SpanId, TraceContextExt};
+use opentelemetry::{Context, InstrumentationScope};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use towline_span::{Described, NewSpan, Recorder, Recording, Repeated, SpanName, Teller};
+
+use super::{Ways, any_limits, anything, child, parent, say};
+
+/// A group of one teller: its parts say all that is told of it.
+#[derive(Clone, Debug)]
+struct Group {
+    teller: usize,
+    name: Option<&'static str>,
+    attributes: Vec<(&'static str, &'static str)>,
+    /// What a group must not have, and is not kept for.
+    event: bool,
+}
+
+fn any_group() -> impl Strategy<Value = Group> {
+    let key = prop_oneof![Just("a"), Just("bb"), Just("a.long.key")];
+    let text = prop_oneof![
+        Just(""),
+        Just("x"),
+        Just("/users/{id}"),
+        Just("a text of some length")
+    ];
+    (
+        0..2usize,
+        prop_oneof![
+            Just(None),
+            Just(Some("")),
+            Just(Some("GET")),
+            Just(Some("POST /"))
+        ],
+        vec((key, text), 0..3),
+        prop_oneof![9 => Just(false), 1 => Just(true)],
+    )
+        .prop_map(|(teller, name, attributes, event)| Group {
+            teller,
+            name,
+            attributes,
+            event,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However often a group comes, in whatever spans, after and before whatever else.
+    #[test]
+    fn groups_that_come_again_are_the_same_as_at_first(
+        known in vec(any_group(), 1..4),
+        spans in vec((vec(any::<prop::sample::Index>(), 0..5), vec(anything(), 0..2)), 4..12),
+        limits in any_limits(),
+        chars in prop_oneof![9 => Just(None), 1 => Just(Some(3usize))],
+    ) {
+        let tellers = [Teller::new(), Teller::new()];
+        let ways = Ways::limited(limits);
+        ways.exporter.set_attribute_value_length_limit(chars);
+        let scope = InstrumentationScope::builder("itself").build();
+        let recorder = ways.exporter.recorder(scope, limits);
+        for (groups, said) in &spans {
+            let tell = |into: &mut dyn Recording| {
+                into.start_time(UNIX_EPOCH);
+                for group in groups {
+                    let group = group.get(&known);
+                    let parts = format!("{group:?}");
+                    let parts = [&b"group"[..], parts.as_bytes()];
+                    let repeated = Repeated::new(tellers[group.teller], &parts);
+                    into.repeated(repeated, &mut |into| {
+                        if let Some(name) = group.name {
+                            into.name(SpanName::Text(name));
+                        }
+                        for (key, text) in &group.attributes {
+                            into.frequent_text(key, text);
+                        }
+                        if group.event {
+                            into.event(Event::new("event", UNIX_EPOCH, vec![], 0));
+                        }
+                    });
+                    into.number("after", 1);
+                }
+                into.address(&["client.address", "network.peer.address"], [192, 0, 2, 1].into());
+                into.address(&["network.peer.address"], [192, 0, 2, 1].into());
+                into.address(&["network.peer.address"], Ipv6Addr::LOCALHOST.into());
+            };
+            let describe = || {
+                let mut told = Described::with_capacity(0);
+                tell(&mut told);
+                told.into_builder()
+            };
+            let by_sdk = ways.by_sdk.start_remote(&Context::new(), parent(1), &describe);
+            let new = NewSpan::new(child(), SpanId::from(2), true);
+            let by_itself = recorder.start(&Context::new(), new, &mut |into| tell(into));
+            say(by_sdk.context(), said);
+            say(&by_itself, said);
+            by_sdk.context().span().end_with_timestamp(UNIX_EPOCH);
+            by_itself.span().end_with_timestamp(UNIX_EPOCH);
+        }
+        ways.assert_same();
+    }
+}
