@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use hyper_util::client::legacy::connect::HttpInfo;
 use opentelemetry::KeyValue;
 use towline_http::attributes::{
-    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, SERVER_ADDRESS, SERVER_PORT, shared_ip,
+    HostAndPort, NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, PEER, SERVER_ADDRESS, SERVER_PORT,
+    shared_ip,
 };
 use towline_http::{DEFAULT_VALUE_LIMIT_BYTES, PeerAddr, RequestHead, ResponseHead};
 use towline_span::{Recording, truncate};
@@ -45,7 +46,7 @@ pub(crate) fn peer_of_response(response: ResponseHead<'_>) -> Option<SocketAddr>
 
 /// `network.peer.address` and `network.peer.port`, at the start of a span.
 pub(crate) fn tell_peer<R: Recording + ?Sized>(address: SocketAddr, into: &mut R) {
-    into.address(&[NETWORK_PEER_ADDRESS], address.ip());
+    into.address(&PEER, address.ip());
     into.number(NETWORK_PEER_PORT, i64::from(address.port()));
 }
 

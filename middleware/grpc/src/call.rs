@@ -17,17 +17,15 @@ pub(crate) fn tell_call<R: Recording + ?Sized>(
     into: &mut R,
 ) {
     let known = method.is_known();
-    let standing = [
-        u8::from(known.is_some()),
-        u8::from(known.unwrap_or_default()),
-    ];
     let authority = authority_of(request.uri, request.headers);
-    let parts = [
-        standing.as_slice(),
-        method.as_str().as_bytes(),
-        authority.unwrap_or_default(),
+    let form = [
+        known.is_some(),
+        known.unwrap_or_default(),
+        authority.is_some(),
     ];
-    into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
+    let form = Repeated::form_of(form.map(u8::from));
+    let parts = [method.as_str().as_bytes(), authority.unwrap_or_default()];
+    into.repeated(Repeated::new(options.teller, form, &parts), &mut |into| {
         into.name(method.span_name(known.unwrap_or(true)));
         let mut set = |attribute| into.attribute(attribute);
         options.conventions.system(&mut set);

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
 
-use crate::repeated::Repeated;
-use crate::shared::{IpText, shared};
+use crate::repeated::{AddressKeys, Repeated};
+use crate::shared::shared;
 
 /// Records spans itself, in place of a tracer's SDK: see
 /// [`Spans::with_recorder`](crate::Spans::with_recorder).
@@ -88,8 +88,8 @@ pub trait Recording {
     }
 
     /// Attributes with the same address, which comes again and again.
-    fn address(&mut self, keys: &[&'static str], ip: IpAddr) {
-        self.frequent_texts(keys, IpText::new(ip).as_str());
+    fn address(&mut self, keys: &AddressKeys, ip: IpAddr) {
+        keys.with(ip, |group, tell| self.repeated(group, tell));
     }
 
     /// An attribute whose text is one of a few.

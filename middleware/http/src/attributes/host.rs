@@ -57,10 +57,12 @@ pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a [u8]
         Some(authority) => authority.as_str().as_bytes(),
         None => headers.get(HOST)?.as_bytes(),
     };
-    match authority.iter().rposition(|byte| *byte == b'@') {
-        Some(at) => authority.get(at + 1..),
-        None => Some(authority),
+    // As good as nobody has any, and that is quickly seen.
+    if !authority.contains(&b'@') {
+        return Some(authority);
     }
+    let at = authority.iter().rposition(|byte| *byte == b'@')?;
+    authority.get(at + 1..)
 }
 
 #[cfg(test)]

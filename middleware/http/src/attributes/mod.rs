@@ -13,11 +13,13 @@ mod options;
 
 pub(crate) use self::failure::{failure_of, status_failure};
 pub use self::host::{HostAndPort, authority_of};
+pub(crate) use self::method::form as method_form;
 pub(crate) use self::options::AttributeOptions;
 pub use towline_span::{shared, shared_ip};
 
 use http::{StatusCode, Version};
 use opentelemetry::KeyValue;
+use towline_span::AddressKeys;
 
 /// How many bytes of a path, a query, a URL or a user agent are kept by default: 2,048, as Tempo
 /// does. The OpenTelemetry SDK itself never shortens a value.
@@ -44,6 +46,14 @@ pub(crate) const URL_QUERY: &str = "url.query";
 pub(crate) const URL_SCHEME: &str = "url.scheme";
 pub(crate) const URL_TEMPLATE: &str = "url.template";
 pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
+
+/// The client's address.
+pub(crate) static CLIENT: AddressKeys = AddressKeys::new(&[CLIENT_ADDRESS]);
+/// The peer's address: [`NETWORK_PEER_ADDRESS`].
+pub static PEER: AddressKeys = AddressKeys::new(&[NETWORK_PEER_ADDRESS]);
+/// The address of a client that is the peer.
+pub(crate) static CLIENT_AND_PEER: AddressKeys =
+    AddressKeys::new(&[CLIENT_ADDRESS, NETWORK_PEER_ADDRESS]);
 
 /// Room for every attribute of a span, those set at its end included.
 pub(crate) const CAPACITY: usize = 16;

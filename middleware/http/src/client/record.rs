@@ -11,8 +11,8 @@ use super::layer::Options;
 use super::resend::ResendCount;
 use crate::answer::Answer;
 use crate::attributes::{
-    self, AttributeOptions, CAPACITY, HostAndPort, authority_of, failure_of, shared_ip,
-    status_failure,
+    self, AttributeOptions, CAPACITY, HostAndPort, authority_of, failure_of, method_form,
+    shared_ip, status_failure,
 };
 use crate::exchange::{Record, Rest};
 use crate::extras::{Running, classified};
@@ -59,18 +59,23 @@ impl<'a> Description<'a> {
             .as_ref()
             .and_then(|template| template(request));
         let authority = authority_of(request.uri, request.headers);
-        let present = [template.is_some(), authority.is_some()].map(u8::from);
+        let (method, method_text) = method_form(request.method);
+        let form = Repeated::form_of([
+            u8::from(template.is_some()),
+            u8::from(authority.is_some()),
+            method,
+        ]);
         let parts = [
-            present.as_slice(),
-            request.method.as_str().as_bytes(),
             template.as_deref().unwrap_or_default().as_bytes(),
-            request.uri.scheme_str().unwrap_or_default().as_bytes(),
             authority.unwrap_or_default(),
+            request.uri.scheme_str().unwrap_or_default().as_bytes(),
+            method_text.as_bytes(),
         ];
         // What is sent to one place by one template is all the same but for the URL.
-        into.repeated(Repeated::new(self.options.teller, &parts), &mut |into| {
-            self.tell_repeated(template.as_deref(), into)
-        });
+        into.repeated(
+            Repeated::new(self.options.teller, form, &parts),
+            &mut |into| self.tell_repeated(template.as_deref(), into),
+        );
         if let Some(resent) = ResendCount::attribute(request.extensions) {
             into.attribute(resent);
         }

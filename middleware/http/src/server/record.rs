@@ -99,13 +99,10 @@ impl<'a> Description<'a> {
         if let Some(peer) = peer {
             match forwarded.client {
                 Some(client) => {
-                    into.address(&[attributes::CLIENT_ADDRESS], client);
-                    into.address(&[attributes::NETWORK_PEER_ADDRESS], peer.ip());
+                    into.address(&attributes::CLIENT, client);
+                    into.address(&attributes::PEER, peer.ip());
                 }
-                None => into.address(
-                    &[attributes::CLIENT_ADDRESS, attributes::NETWORK_PEER_ADDRESS],
-                    peer.ip(),
-                ),
+                None => into.address(&attributes::CLIENT_AND_PEER, peer.ip()),
             }
             into.number(attributes::NETWORK_PEER_PORT, i64::from(peer.port()));
         }

@@ -3,7 +3,7 @@ use http::{HeaderMap, Method, Version};
 use towline_span::{Recording, Repeated};
 
 use super::layer::Options;
-use crate::attributes::{self, AttributeOptions, HostAndPort};
+use crate::attributes::{self, AttributeOptions, HostAndPort, method_form};
 
 /// What is recorded when a request begins and is the same for many others.
 ///
@@ -29,26 +29,29 @@ pub(super) enum Server<'a> {
 
 impl RepeatedAttributes<'_> {
     pub(super) fn tell<R: Recording + ?Sized>(&self, options: &Options, into: &mut R) {
-        let Server::Authority(authority) = self.server else {
+        let (Server::Authority(authority), Some(scheme)) =
+            (self.server, scheme_number(self.scheme))
+        else {
             return self.tell_all(&options.attributes, into);
         };
-        let present = [
-            self.route.is_some(),
-            authority.is_some(),
-            self.user_agent.is_some(),
-        ];
-        let present = present.map(u8::from);
-        let version = attributes::protocol_version(self.version).unwrap_or_default();
+        let (method, method_text) = method_form(self.method);
+        let [version, tenths] = version_form(self.version);
+        let form = Repeated::form_of([
+            u8::from(self.route.is_some()),
+            u8::from(authority.is_some()),
+            u8::from(self.user_agent.is_some()),
+            method,
+            scheme,
+            version,
+            tenths,
+        ]);
         let parts = [
-            present.as_slice(),
-            self.method.as_str().as_bytes(),
             self.route.unwrap_or_default().as_bytes(),
-            self.scheme.as_bytes(),
             authority.unwrap_or_default(),
-            version.as_bytes(),
             self.user_agent.unwrap_or_default(),
+            method_text.as_bytes(),
         ];
-        into.repeated(Repeated::new(options.teller, &parts), &mut |into| {
+        into.repeated(Repeated::new(options.teller, form, &parts), &mut |into| {
             self.tell_all(&options.attributes, into);
         });
     }
@@ -81,6 +84,22 @@ impl RepeatedAttributes<'_> {
             options.tell_user_agent(user_agent, into);
         }
     }
+}
+
+/// The schemes that there are; a group is not told of another.
+fn scheme_number(scheme: &str) -> Option<u8> {
+    match scheme {
+        "http" => Some(0),
+        "https" => Some(1),
+        _ => None,
+    }
+}
+
+/// As it is recorded: its first figure and its last.
+fn version_form(version: Version) -> [u8; 2] {
+    let text = attributes::protocol_version(version).unwrap_or_default();
+    let (first, last) = (text.as_bytes().first(), text.as_bytes().last());
+    [first, last].map(|figure| figure.copied().unwrap_or_default())
 }
 
 /// The value of the header that says what program the caller is.

@@ -165,6 +165,9 @@ pub(super) fn scope_bytes(scope: &InstrumentationScope) -> usize {
 ///
 /// The order of attributes does not matter; the API's own comparison sorts them each time.
 pub(super) fn same_scope(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
+    if std::ptr::eq(one, other) {
+        return true;
+    }
     one.name() == other.name()
         && one.version() == other.version()
         && one.schema_url() == other.schema_url()

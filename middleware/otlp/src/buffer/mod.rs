@@ -18,7 +18,7 @@ mod scratch;
 mod state;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::trace::SpanData;
@@ -114,6 +114,11 @@ impl Buffer {
                 self.place(&span.instrumentation_scope, encoded);
             });
         }
+    }
+
+    /// `scope` as it is kept here: the one by which its spans are placed quickest.
+    pub(crate) fn share_scope(&self, scope: &InstrumentationScope) -> Arc<InstrumentationScope> {
+        self.lock().share_scope(scope)
     }
 
     /// Takes a span that is encoded already, or refuses and counts it.

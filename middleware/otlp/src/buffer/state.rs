@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
 
@@ -48,6 +49,14 @@ impl State {
             keep_newest,
             ..Self::default()
         }
+    }
+
+    /// `scope`, as blocks share it.
+    pub(super) fn share_scope(
+        &mut self,
+        scope: &InstrumentationScope,
+    ) -> Arc<InstrumentationScope> {
+        self.known_scopes.share(scope)
     }
 
     /// Appends a span, or counts why not.

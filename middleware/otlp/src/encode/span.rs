@@ -5,7 +5,7 @@ use opentelemetry::trace::{Event, Link, SpanContext, SpanKind, Status, TraceStat
 use opentelemetry_sdk::trace::SpanData;
 
 use super::attribute::{attributes_len, put_attributes, put_str, str_len};
-use crate::wire::{nested_len, put_key, put_len, put_varint, varint_len, wire_type};
+use crate::wire::{Run, nested_len, put_key, put_len, put_varint, varint_len, wire_type};
 
 /// Appends the fields of one `Span` message.
 ///
@@ -46,10 +46,26 @@ pub(crate) fn put_place(
     parent_span_id: SpanId,
     parent_is_remote: bool,
 ) {
+    if *context.trace_state() == TraceState::NONE && parent_span_id != SpanId::INVALID {
+        // As most have it: all of a known length.
+        let place = Run::<PLACE_BYTES>::new()
+            .with([0x0a, 16])
+            .with(context.trace_id().to_bytes())
+            .with([0x12, 8])
+            .with(context.span_id().to_bytes())
+            .with([0x22, 8])
+            .with(parent_span_id.to_bytes())
+            .with([0x85, 0x01])
+            .with(flags(context, parent_is_remote).to_le_bytes());
+        out.extend_from_slice(place.as_bytes());
+        return;
+    }
     put_context(out, context);
     put_parent(out, parent_span_id);
     put_span_flags(out, context, parent_is_remote);
 }
+
+const PLACE_BYTES: usize = 2 + 16 + 2 + 8 + 2 + 8 + 2 + 4;
 
 fn put_parent(out: &mut Vec<u8>, parent_span_id: SpanId) {
     if parent_span_id != SpanId::INVALID {
@@ -79,8 +95,19 @@ pub(crate) fn put_name_pair(out: &mut Vec<u8>, first: &str, second: &str) {
 
 /// `kind = 6`, `start_time_unix_nano = 7`.
 pub(crate) fn put_beginning(out: &mut Vec<u8>, span_kind: &SpanKind, start_time: SystemTime) {
-    out.extend_from_slice(&[0x30, kind(span_kind)]);
-    put_nanos(out, 7, start_time);
+    let kind = [0x30, kind(span_kind)];
+    match nanos(start_time) {
+        0 => out.extend_from_slice(&kind),
+        nanos => {
+            out.extend_from_slice(
+                Run::<11>::new()
+                    .with(kind)
+                    .with([0x39])
+                    .with(nanos.to_le_bytes())
+                    .as_bytes(),
+            );
+        }
+    }
 }
 
 /// `end_time_unix_nano = 8`, what was dropped (10, 12, 14), `status = 15`.
@@ -90,6 +117,15 @@ pub(crate) fn put_end(
     status: &Status,
     dropped: &DroppedCounts,
 ) {
+    let nanos = nanos(end_time);
+    if nanos != 0 && *dropped == DroppedCounts::default() && *status == Status::Unset {
+        let end = Run::<11>::new()
+            .with([0x41])
+            .with(nanos.to_le_bytes())
+            .with([0x7a, 0]);
+        out.extend_from_slice(end.as_bytes());
+        return;
+    }
     put_nanos(out, 8, end_time);
     put_count(out, 10, dropped.attributes);
     put_count(out, 12, dropped.events);

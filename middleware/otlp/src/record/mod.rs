@@ -73,7 +73,7 @@ pub struct SpanRecorder {
 #[derive(Clone)]
 struct Inner {
     core: Arc<Core>,
-    scope: InstrumentationScope,
+    scope: Arc<InstrumentationScope>,
     limits: SpanLimits,
     ids: RandomIdGenerator,
     /// Held, and nothing else, as long as a span is open: as a span of its own holds it.
@@ -83,11 +83,11 @@ struct Inner {
 // === impl SpanRecorder ===
 
 impl SpanRecorder {
-    pub(crate) fn new(core: Arc<Core>, scope: InstrumentationScope, limits: SpanLimits) -> Self {
+    pub(crate) fn new(core: Arc<Core>, scope: &InstrumentationScope, limits: SpanLimits) -> Self {
         Self {
             inner: Arc::new(Inner {
+                scope: core.buffer().share_scope(scope),
                 core,
-                scope,
                 limits,
                 ids: RandomIdGenerator::default(),
                 provider: None,

@@ -37,11 +37,17 @@ pub(super) struct Room {
 
 /// Where a group is to be kept.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(usize);
+pub(super) struct Place {
+    hash: u64,
+}
 
 #[derive(Debug, Default)]
 struct Group {
+    /// Nobody's while there is nothing in it.
     teller: Option<Teller>,
+    form: u64,
+    /// Of all that it is found by: what has another one is another group.
+    hash: u64,
     /// The parts in a row, each behind its length.
     parts: Vec<u8>,
     written: Vec<u8>,
@@ -64,9 +70,9 @@ thread_local! {
 
 /// Writes a group to `out` as it was written the last time, if it fits.
 pub(super) fn write_again(group: Repeated<'_>, room: Room, out: &mut Vec<u8>) -> Kept {
-    with_set(group, |set, index, hash| {
+    with_set(group, |set, hash| {
         let known = set.groups.iter().enumerate();
-        if let Some((way, known)) = known.into_iter().find(|(_, known)| known.is(group)) {
+        if let Some((way, known)) = known.into_iter().find(|(_, known)| known.is(group, hash)) {
             set.oldest = (way + 1) % WAYS;
             if !room.takes(&known.shape) {
                 return Kept::Unknown(None);
@@ -79,7 +85,7 @@ pub(super) fn write_again(group: Repeated<'_>, room: Room, out: &mut Vec<u8>) ->
             set.missed.rotate_right(1);
             set.missed[0] = hash;
         }
-        Kept::Unknown(is_again.then_some(Place(index)))
+        Kept::Unknown(is_again.then_some(Place { hash }))
     })
     .unwrap_or(Kept::Unknown(None))
 }
@@ -91,16 +97,18 @@ pub(super) fn keep(place: Place, group: Repeated<'_>, written: &[u8], shape: Sha
     }
     let _ = SETS.try_with(|sets| {
         let mut sets = sets.try_borrow_mut().ok()?;
-        let set = sets.get_mut(place.0)?;
+        let set = sets.get_mut(index_of(place.hash))?;
         let oldest = set.oldest;
         set.oldest = (oldest + 1) % WAYS;
-        set.groups.get_mut(oldest)?.take_over(group, written, shape);
+        set.groups
+            .get_mut(oldest)?
+            .take_over(group, place.hash, written, shape);
         Some(())
     });
 }
 
 /// The set of a group, unless the group is too large for any.
-fn with_set<R>(group: Repeated<'_>, look: impl FnOnce(&mut Set, usize, u64) -> R) -> Option<R> {
+fn with_set<R>(group: Repeated<'_>, look: impl FnOnce(&mut Set, u64) -> R) -> Option<R> {
     if parts_len(group) > MAX_PARTS_BYTES {
         return None;
     }
@@ -110,29 +118,53 @@ fn with_set<R>(group: Repeated<'_>, look: impl FnOnce(&mut Set, usize, u64) -> R
             sets.resize_with(MAX_SETS, Set::default);
         }
         let hash = hash(group);
-        let index = (hash >> (u64::BITS - MAX_SETS.ilog2())) as usize;
-        Some(look(sets.get_mut(index)?, index, hash))
+        Some(look(sets.get_mut(index_of(hash))?, hash))
     })
     .ok()
     .flatten()
 }
 
-/// Of every byte: what differs in the middle alone, as the versions of a browser do, is not to share a set.
-fn hash(group: Repeated<'_>) -> u64 {
-    group.parts.iter().fold(group.teller.id(), |hash, part| {
-        let mut words = part.chunks_exact(size_of::<u64>());
-        let hash = words.by_ref().fold(hash, |hash, word| {
-            let word = word.first_chunk().copied().unwrap_or_default();
-            mix(hash, u64::from_le_bytes(word))
-        });
-        let rest = words.remainder().iter();
-        let rest = rest.fold(part.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-        mix(hash, rest)
-    })
+/// The set of a group by its hash.
+const fn index_of(hash: u64) -> usize {
+    (hash >> (u64::BITS - MAX_SETS.ilog2())) as usize
 }
 
-fn mix(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+/// Of every byte: what differs in the middle alone, as the versions of a browser do, is not to share a set.
+fn hash(group: Repeated<'_>) -> u64 {
+    let hash = mix(group.teller.id(), [group.form, 0]);
+    group
+        .parts
+        .iter()
+        .fold(hash, |hash, part| hash_part(hash, part))
+}
+
+/// Sixteen bytes at a time, the last sixteen once more: what is short is read from both its ends.
+fn hash_part(hash: u64, part: &[u8]) -> u64 {
+    let Some(end) = part.last_chunk::<16>() else {
+        return mix(hash, ends(part));
+    };
+    let (words, _rest) = part.as_chunks::<16>();
+    let hash = words.iter().fold(hash, |hash, word| mix(hash, ends(word)));
+    mix(hash, ends(end))
+}
+
+/// Up to sixteen bytes as two numbers.
+fn ends(bytes: &[u8]) -> [u64; 2] {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [first, last].map(|bytes| u64::from_le_bytes(*bytes));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return [first, last].map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
+    }
+    let word = bytes.iter();
+    let word = word.fold(0, |word, byte| word << 8 | u64::from(*byte));
+    [word, bytes.len() as u64]
+}
+
+/// Two numbers at once, by the product of both and its two halves.
+fn mix(hash: u64, [one, other]: [u64; 2]) -> u64 {
+    let product = u128::from(one ^ hash) * u128::from(other ^ MIXED_WITH);
+    (product >> u64::BITS) as u64 ^ product as u64 ^ hash.rotate_left(32)
 }
 
 // === impl Room ===
@@ -146,8 +178,8 @@ impl Room {
 // === impl Group ===
 
 impl Group {
-    fn is(&self, group: Repeated<'_>) -> bool {
-        if self.teller != Some(group.teller) {
+    fn is(&self, group: Repeated<'_>, hash: u64) -> bool {
+        if self.hash != hash || self.teller != Some(group.teller) || self.form != group.form {
             return false;
         }
         let mut rest = self.parts.as_slice();
@@ -170,8 +202,10 @@ impl Group {
     }
 
     /// In the memory that it has.
-    fn take_over(&mut self, group: Repeated<'_>, written: &[u8], shape: Shape) {
+    fn take_over(&mut self, group: Repeated<'_>, hash: u64, written: &[u8], shape: Shape) {
         self.teller = Some(group.teller);
+        self.form = group.form;
+        self.hash = hash;
         self.parts.clear();
         self.parts.reserve_exact(parts_len(group));
         for part in group.parts {
@@ -194,6 +228,9 @@ fn parts_len(group: Repeated<'_>) -> usize {
 fn len_of(part: &[u8]) -> [u8; LEN_BYTES] {
     u16::try_from(part.len()).unwrap_or(u16::MAX).to_le_bytes()
 }
+
+/// The digits of pi behind the point.
+const MIXED_WITH: u64 = 0x243f_6a88_85a3_08d3;
 
 const LEN_BYTES: usize = size_of::<u16>();
 
@@ -239,19 +276,19 @@ mod tests {
 
     #[test]
     fn a_group_is_kept_when_it_comes_again_and_written_from_then_on() {
-        let group = Repeated::new(Teller::new(), &[b"GET", b"/users/{id}"]);
+        let group = Repeated::new(Teller::new(), 0, &[b"GET", b"/users/{id}"]);
         assert_eq!(told(group, b"one"), None);
         assert_eq!(told(group, b"one"), None);
         for _ in 0..3 {
             assert_eq!(told(group, b"one").unwrap(), b"beforeone");
         }
-        let other = Repeated::new(Teller::new(), group.parts);
+        let other = Repeated::new(Teller::new(), 0, group.parts);
         assert_eq!(told(other, b"two"), None);
     }
 
     #[test]
     fn without_room_it_is_told() {
-        let group = Repeated::new(Teller::new(), &[b"GET"]);
+        let group = Repeated::new(Teller::new(), 0, &[b"GET"]);
         let shape = Shape {
             name: 0..1,
             attributes: 3,
@@ -285,7 +322,7 @@ mod tests {
         ] {
             let part = "x".repeat(len);
             let parts = [part.as_bytes()];
-            let group = Repeated::new(teller, &parts);
+            let group = Repeated::new(teller, 0, &parts);
             for _ in 0..3 {
                 let again = told(group, b"one");
                 assert!(
@@ -299,10 +336,48 @@ mod tests {
             let parts = [&part[..]];
             let written = vec![0; len];
             for _ in 0..2 {
-                told(Repeated::new(teller, &parts), &written);
+                told(Repeated::new(teller, 0, &parts), &written);
             }
-            let kept = told(Repeated::new(teller, &parts), &written);
+            let kept = told(Repeated::new(teller, 0, &parts), &written);
             assert_eq!(kept.is_some(), len == MAX_WRITTEN_BYTES);
+        }
+    }
+
+    #[test]
+    fn what_has_the_same_hash_is_told_apart_all_the_same() {
+        let teller = Teller::new();
+        let of = |parts: &'static [&'static [u8]]| Repeated::new(teller, 1, parts);
+        let mut known = Group::default();
+        known.take_over(of(&[b"ab", b"c"]), 7, b"", Shape::default());
+        assert!(known.is(of(&[b"ab", b"c"]), 7));
+        let others = [
+            of(&[b"ab", b"d"]),
+            of(&[b"a", b"bc"]),
+            of(&[b"ab", b"c", b""]),
+            of(&[b"ab"]),
+            of(&[b"", b"ab", b"c"]),
+            of(&[]),
+            Repeated::new(teller, 2, &[b"ab", b"c"]),
+            Repeated::new(Teller::new(), 1, &[b"ab", b"c"]),
+        ];
+        for other in others {
+            assert!(!known.is(other, 7), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_of_every_byte() {
+        let teller = Teller::new();
+        let hash_of = |form, bytes: &[u8]| hash(Repeated::new(teller, form, &[bytes]));
+        for len in 0..70 {
+            let mut bytes = vec![b'a'; len];
+            let usual = hash_of(0, &bytes);
+            assert_ne!(hash_of(1, &bytes), usual);
+            for at in 0..len {
+                bytes[at] = b'b';
+                assert_ne!(hash_of(0, &bytes), usual, "{at} of {len}");
+                bytes[at] = b'a';
+            }
         }
     }
 
@@ -313,14 +388,14 @@ mod tests {
             |version: u32| format!("Mozilla/5.0 (X11) Chrome/{version:05}.0.0.0 Safari/537.36");
         let usual = agent(0);
         let parts = [usual.as_bytes()];
-        let usual = Repeated::new(teller, &parts);
+        let usual = Repeated::new(teller, 0, &parts);
         for _ in 0..2 {
             told(usual, b"usual");
         }
         for version in 1..10_000 {
             let agent = agent(version);
             let parts = [agent.as_bytes()];
-            assert_eq!(told(Repeated::new(teller, &parts), b"once"), None);
+            assert_eq!(told(Repeated::new(teller, 0, &parts), b"once"), None);
         }
         assert!(told(usual, b"usual").is_some());
     }
@@ -333,7 +408,11 @@ mod tests {
             .collect();
         let send = || {
             let each = hosts.iter().filter(|host| {
-                told(Repeated::new(teller, &[host.as_bytes()]), host.as_bytes()).is_some()
+                told(
+                    Repeated::new(teller, 0, &[host.as_bytes()]),
+                    host.as_bytes(),
+                )
+                .is_some()
             });
             each.count()
         };
@@ -348,13 +427,13 @@ mod tests {
         /// Whatever shares a set, and however parts are cut: nobody gets what is somebody else's.
         #[test]
         fn nobody_gets_what_is_not_its_own(
-            steps in proptest::collection::vec((0..3_usize, proptest::collection::vec("[ab]{0,10}", 0..4)), 0..400),
+            steps in proptest::collection::vec((0..3_usize, 0..2_u64, proptest::collection::vec("[ab]{0,10}", 0..4)), 0..400),
         ) {
             let tellers = [Teller::new(), Teller::new(), Teller::new()];
-            for (teller, parts) in steps {
-                let written = format!("{teller} {parts:?}");
+            for (teller, form, parts) in steps {
+                let written = format!("{teller} {form} {parts:?}");
                 let parts: Vec<_> = parts.iter().map(String::as_bytes).collect();
-                let group = Repeated::new(tellers[teller], &parts);
+                let group = Repeated::new(tellers[teller], form, &parts);
                 if let Some(again) = told(group, written.as_bytes()) {
                     prop_assert_eq!(again, [b"before", written.as_bytes()].concat());
                 }

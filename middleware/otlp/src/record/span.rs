@@ -1,13 +1,12 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Event, Link, Span, SpanContext, SpanKind, Status};
-use towline_span::{IpText, NewSpan, Recording, Repeated, SpanName, Teller};
+use towline_span::{NewSpan, Recording, Repeated, SpanName};
 
 use super::repeats::{self, Kept as Repeats, Room, Shape};
 use super::shorten::{shorten, shorten_value, shortened};
@@ -241,31 +240,6 @@ impl Recording for RecordedSpan {
         if self.has_room() {
             put_text_attribute_of_parts(&mut self.fields, ATTRIBUTES, key, parts);
         }
-    }
-
-    fn address(&mut self, keys: &[&'static str], ip: IpAddr) {
-        static TELLER: LazyLock<Teller> = LazyLock::new(Teller::new);
-        let mut tell = |into: &mut dyn Recording| {
-            into.frequent_texts(keys, IpText::new(ip).as_str());
-        };
-        let (first, second) = match *keys {
-            [only] => (only, ""),
-            [first, second] => (first, second),
-            _ => return tell(self),
-        };
-        let (v4, v6);
-        let octets = match ip {
-            IpAddr::V4(ip) => {
-                v4 = ip.octets();
-                v4.as_slice()
-            }
-            IpAddr::V6(ip) => {
-                v6 = ip.octets();
-                v6.as_slice()
-            }
-        };
-        let parts = [first.as_bytes(), second.as_bytes(), octets];
-        self.repeated(Repeated::new(*TELLER, &parts), &mut tell);
     }
 
     fn fixed_text(&mut self, key: &'static str, value: &'static str) {

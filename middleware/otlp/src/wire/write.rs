@@ -38,6 +38,50 @@ pub fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
     put_varint(out, len as u64);
 }
 
+/// A run of bytes whose length is known when the program is compiled: put together without a look at whether there is room.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Run<N> {
+    /// Nothing yet.
+    #[must_use]
+    #[inline]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+
+    /// With these behind what there is; what goes beyond the length is left out.
+    #[must_use]
+    #[inline]
+    pub fn with<const M: usize>(mut self, part: [u8; M]) -> Self {
+        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
+        if let Some(place) = rest.first_chunk_mut() {
+            *place = part;
+            self.len += M;
+        }
+        self
+    }
+
+    /// What was put together.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> Default for Run<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The bytes that a length can take as a varint: protobuf messages end at 2 GiB.
 pub const MAX_LEN_LEN: usize = 5;
 

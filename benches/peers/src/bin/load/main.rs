@@ -93,13 +93,17 @@ fn main() {
     match *arguments.as_slice() {
         ["--serve", name, collector] => serve(name, collector.parse().expect("an address")),
         // One of them, by its place.
-        ["--only", scenario] => {
-            let scenario: usize = scenario.parse().expect("a number");
-            tables(SCENARIOS.get(scenario..=scenario).expect("it is there"));
-        }
-        [] => tables(&SCENARIOS),
+        ["--only", scenario] => tables(one(scenario), true),
+        // The same without the peers.
+        ["--ours", scenario] => tables(one(scenario), false),
+        [] => tables(&SCENARIOS, true),
         _ => panic!("expected no arguments"),
     }
+}
+
+fn one(scenario: &str) -> &'static [Scenario] {
+    let scenario: usize = scenario.parse().expect("a number");
+    SCENARIOS.get(scenario..=scenario).expect("it is there")
 }
 
 /// A server and its collector, of which every round has its own: two processes of one program can differ by more than a
@@ -154,7 +158,7 @@ impl Drop for Server {
     }
 }
 
-fn tables(scenarios: &[Scenario]) {
+fn tables(scenarios: &[Scenario], with_peers: bool) {
     if Command::new("wrk")
         .arg("--version")
         .stdout(Stdio::null())
@@ -164,17 +168,19 @@ fn tables(scenarios: &[Scenario]) {
         println!("There is no `wrk` here: nothing was measured.\n");
         return;
     }
-    let rounds = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
-        Ok("once") => 1,
-        Ok("short") => 3,
-        _ => 5,
+    // What a layer does to the slowest answers takes more rounds to be seen than how much quicker it is than a peer.
+    let (rounds, of_peers) = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
+        Ok("once") => (1, 1),
+        Ok("short") => (3, 3),
+        _ => (11, 5),
     };
+    let peers = if with_peers { &PEERS[..] } else { &[] };
     for scenario in scenarios {
         let names = [BARE, BARE_AGAIN]
             .into_iter()
             .chain(scenario.floors.iter().copied())
             .chain([OURS])
-            .chain(PEERS);
+            .chain(peers.iter().copied());
         let mut servers: Vec<_> = names
             .map(|name| Found {
                 name,
@@ -186,6 +192,9 @@ fn tables(scenarios: &[Scenario]) {
             let first = round % servers.len();
             let (later, sooner) = servers.split_at_mut(first);
             for found in sooner.iter_mut().chain(later) {
+                if round >= of_peers && peers.contains(&found.name) {
+                    continue;
+                }
                 let round = Server::start(found.name, scenario.backend).round(scenario);
                 found.rounds.push(round);
             }

@@ -7,14 +7,20 @@ use opentelemetry::trace::{Event, SpanId, TraceContextExt};
 use opentelemetry::{Context, InstrumentationScope};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use towline_span::{Described, NewSpan, Recorder, Recording, Repeated, SpanName, Teller};
+use towline_span::{
+    AddressKeys, Described, NewSpan, Recorder, Recording, Repeated, SpanName, Teller,
+};
 
 use super::{Ways, any_limits, anything, child, parent, say};
+
+static CLIENT_AND_PEER: AddressKeys = AddressKeys::new(&["client.address", "network.peer.address"]);
+static PEER: AddressKeys = AddressKeys::new(&["network.peer.address"]);
 
 /// A group of one teller: its parts say all that is told of it.
 #[derive(Clone, Debug)]
 struct Group {
     teller: usize,
+    form: u64,
     name: Option<&'static str>,
     attributes: Vec<(&'static str, &'static str)>,
     /// What a group must not have, and is not kept for.
@@ -31,6 +37,7 @@ fn any_group() -> impl Strategy<Value = Group> {
     ];
     (
         0..2usize,
+        0..2u64,
         prop_oneof![
             Just(None),
             Just(Some("")),
@@ -40,8 +47,9 @@ fn any_group() -> impl Strategy<Value = Group> {
         vec((key, text), 0..3),
         prop_oneof![9 => Just(false), 1 => Just(true)],
     )
-        .prop_map(|(teller, name, attributes, event)| Group {
+        .prop_map(|(teller, form, name, attributes, event)| Group {
             teller,
+            form,
             name,
             attributes,
             event,
@@ -69,9 +77,10 @@ proptest! {
                 into.start_time(UNIX_EPOCH);
                 for group in groups {
                     let group = group.get(&known);
-                    let parts = format!("{group:?}");
+                    // What is in the other form differs by that alone.
+                    let parts = format!("{:?}", Group { form: 0, ..group.clone() });
                     let parts = [&b"group"[..], parts.as_bytes()];
-                    let repeated = Repeated::new(tellers[group.teller], &parts);
+                    let repeated = Repeated::new(tellers[group.teller], group.form, &parts);
                     into.repeated(repeated, &mut |into| {
                         if let Some(name) = group.name {
                             into.name(SpanName::Text(name));
@@ -79,15 +88,16 @@ proptest! {
                         for (key, text) in &group.attributes {
                             into.frequent_text(key, text);
                         }
+                        into.number("form", group.form as i64);
                         if group.event {
                             into.event(Event::new("event", UNIX_EPOCH, vec![], 0));
                         }
                     });
                     into.number("after", 1);
                 }
-                into.address(&["client.address", "network.peer.address"], [192, 0, 2, 1].into());
-                into.address(&["network.peer.address"], [192, 0, 2, 1].into());
-                into.address(&["network.peer.address"], Ipv6Addr::LOCALHOST.into());
+                into.address(&CLIENT_AND_PEER, [192, 0, 2, 1].into());
+                into.address(&PEER, [192, 0, 2, 1].into());
+                into.address(&PEER, Ipv6Addr::LOCALHOST.into());
             };
             let describe = || {
                 let mut told = Described::with_capacity(0);
