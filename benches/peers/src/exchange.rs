@@ -24,6 +24,7 @@ use towline_http::PeerAddr;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::path::{Path, Protocol, STREAM, TRACESTATE};
+use crate::pipeline::PEER_PORT;
 
 /// The route of the request, for clients: a server has axum's `MatchedPath`.
 #[derive(Clone, Copy, Debug)]
@@ -558,7 +559,7 @@ fn request<B>(path: &Path, body: B) -> Request<B> {
     *request.version_mut() = version;
     *request.uri_mut() = uri;
     *request.headers_mut() = map;
-    let peer = SocketAddr::from(([198, 51, 100, 7], 54321));
+    let peer = SocketAddr::from(([198, 51, 100, 7], PEER_PORT));
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(peer));
     match (path.protocol, path.is_client) {
@@ -569,7 +570,8 @@ fn request<B>(path: &Path, body: B) -> Request<B> {
     request
 }
 
-const HEADERS: [(&str, &str); 8] = [
+/// What a request has beside the context of its caller.
+pub const HEADERS: [(&str, &str); 8] = [
     ("host", "users.example:8080"),
     ("user-agent", "curl/8.7.1"),
     ("accept", "*/*"),

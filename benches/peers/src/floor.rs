@@ -6,12 +6,15 @@
 
 use std::future::Future;
 use std::hint::black_box;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{self, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, Request, Response};
+use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -29,7 +32,7 @@ use towline_otlp::{Batch, Exporter};
 use towline_propagation::Propagator;
 
 use crate::path::{PARENT_ID, TRACE_ID};
-use crate::pipeline::{attributes, resource};
+use crate::pipeline::{PEER_PORT, attributes, resource};
 
 /// A layer that keeps something for as long as an exchange lasts.
 #[derive(Clone, Debug)]
@@ -40,8 +43,8 @@ pub trait Keep: Clone {
     /// For one exchange.
     type Kept;
 
-    /// The head of a request is there.
-    fn begin(&self, headers: &HeaderMap) -> Option<Self::Kept>;
+    /// A request is there.
+    fn begin<B>(&self, request: &Request<B>) -> Option<Self::Kept>;
 
     /// Runs what is inside: in `call`, in each poll of the future and of the body.
     fn enter<R>(_kept: &Self::Kept, work: impl FnOnce() -> R) -> R {
@@ -76,6 +79,41 @@ pub struct LeastSpan {
     ledger: Arc<Ledger>,
 }
 
+/// The same, where what the span says is read from the request: it is found to be what the copied span has, but for the
+/// peer's port, which is written.
+#[derive(Clone, Debug)]
+pub struct LeastTold {
+    span: LeastSpan,
+    /// What the first request has said.
+    expected: Arc<OnceLock<Expected>>,
+}
+
+/// What a request says of itself.
+struct Told<'a> {
+    method: &'a Method,
+    version: Version,
+    path: &'a str,
+    query: Option<&'a str>,
+    route: Option<&'a str>,
+    host: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    ip: IpAddr,
+    port: u16,
+}
+
+/// What every request says.
+#[derive(Debug)]
+struct Expected {
+    method: Method,
+    version: Version,
+    path: String,
+    query: Option<String>,
+    route: Option<String>,
+    host: Option<Vec<u8>>,
+    user_agent: Option<Vec<u8>>,
+    ip: IpAddr,
+}
+
 /// A span that has begun.
 #[derive(Debug)]
 pub struct Begun {
@@ -96,6 +134,7 @@ struct Ledger {
     parent_id: usize,
     start: usize,
     end: usize,
+    port: usize,
     ids: RandomIdGenerator,
     filling: Mutex<Vec<u8>>,
     batches: UnboundedSender<Batch>,
@@ -137,16 +176,16 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 impl Keep for Room {
     type Kept = [usize; 9];
 
-    fn begin(&self, headers: &HeaderMap) -> Option<Self::Kept> {
-        has_context(headers).then_some([0; 9])
+    fn begin<B>(&self, request: &Request<B>) -> Option<Self::Kept> {
+        has_context(request.headers()).then_some([0; 9])
     }
 }
 
 impl Keep for Ending {
     type Kept = Unended;
 
-    fn begin(&self, headers: &HeaderMap) -> Option<Unended> {
-        has_context(headers).then_some(Unended([0; 8]))
+    fn begin<B>(&self, request: &Request<B>) -> Option<Unended> {
+        has_context(request.headers()).then_some(Unended([0; 8]))
     }
 }
 
@@ -184,8 +223,8 @@ impl Current {
 impl Keep for Current {
     type Kept = Context;
 
-    fn begin(&self, headers: &HeaderMap) -> Option<Context> {
-        Some(self.context(headers))
+    fn begin<B>(&self, request: &Request<B>) -> Option<Context> {
+        Some(self.context(request.headers()))
     }
 
     fn enter<R>(kept: &Context, work: impl FnOnce() -> R) -> R {
@@ -211,8 +250,8 @@ impl LeastSpan {
 impl Keep for LeastSpan {
     type Kept = Begun;
 
-    fn begin(&self, headers: &HeaderMap) -> Option<Begun> {
-        let context = self.current.context(headers);
+    fn begin<B>(&self, request: &Request<B>) -> Option<Begun> {
+        let context = self.current.context(request.headers());
         Some(Begun {
             span: self.ledger.begin(context.span().span_context()),
             context,
@@ -222,6 +261,86 @@ impl Keep for LeastSpan {
 
     fn enter<R>(kept: &Begun, work: impl FnOnce() -> R) -> R {
         Current::enter(&kept.context, work)
+    }
+}
+
+impl LeastTold {
+    /// Spans go by the transport of `exporter`, as [`Batch`]es.
+    pub fn new(exporter: &Exporter) -> Self {
+        Self {
+            span: LeastSpan::new(exporter),
+            expected: Arc::default(),
+        }
+    }
+}
+
+impl Keep for LeastTold {
+    type Kept = Begun;
+
+    fn begin<B>(&self, request: &Request<B>) -> Option<Begun> {
+        let told = Told::of(request);
+        let expected = self.expected.get_or_init(|| told.to_expected());
+        assert!(
+            *expected == told,
+            "a floor that knows one request has got another"
+        );
+        let mut begun = self.span.begin(request)?;
+        let ledger = &self.span.ledger;
+        put(&mut begun.span, ledger.port, varint(told.port));
+        Some(begun)
+    }
+
+    fn enter<R>(kept: &Begun, work: impl FnOnce() -> R) -> R {
+        LeastSpan::enter(kept, work)
+    }
+}
+
+impl<'a> Told<'a> {
+    fn of<B>(request: &'a Request<B>) -> Self {
+        let extensions = request.extensions();
+        let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+        // Below a nested router a request has another target than it came with.
+        let uri = extensions.get::<OriginalUri>();
+        let uri = uri.map_or(request.uri(), |uri| &uri.0);
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.expect("there is a peer").0;
+        Self {
+            method: request.method(),
+            version: request.version(),
+            path: uri.path(),
+            query: uri.query(),
+            route: extensions.get::<MatchedPath>().map(MatchedPath::as_str),
+            host: header(HOST),
+            user_agent: header(USER_AGENT),
+            ip: peer.ip(),
+            port: peer.port(),
+        }
+    }
+
+    fn to_expected(&self) -> Expected {
+        Expected {
+            method: self.method.clone(),
+            version: self.version,
+            path: self.path.to_owned(),
+            query: self.query.map(str::to_owned),
+            route: self.route.map(str::to_owned),
+            host: self.host.map(<[u8]>::to_vec),
+            user_agent: self.user_agent.map(<[u8]>::to_vec),
+            ip: self.ip,
+        }
+    }
+}
+
+impl PartialEq<Told<'_>> for Expected {
+    fn eq(&self, told: &Told<'_>) -> bool {
+        self.method == *told.method
+            && self.version == told.version
+            && self.path == told.path
+            && self.query.as_deref() == told.query
+            && self.route.as_deref() == told.route
+            && self.host.as_deref() == told.host
+            && self.user_agent.as_deref() == told.user_agent
+            && self.ip == told.ip
     }
 }
 
@@ -259,6 +378,7 @@ impl Ledger {
             parent_id: at(&span, &PARENT_ID.to_be_bytes()),
             start: at(&span, &nanos(start)),
             end: at(&span, &nanos(end)),
+            port: at(&span, &varint(PEER_PORT)),
             head: bytes[..head].to_vec(),
             span,
             ids: RandomIdGenerator::default(),
@@ -353,6 +473,16 @@ fn put<const N: usize>(span: &mut [u8], at: usize, bytes: [u8; N]) {
     }
 }
 
+/// As a number is written down if it takes three bytes.
+fn varint(port: u16) -> [u8; 3] {
+    assert!(port >> 14 > 0, "a port that the system chooses is higher");
+    [
+        port as u8 | 0x80,
+        (port >> 7) as u8 | 0x80,
+        (port >> 14) as u8,
+    ]
+}
+
 fn now() -> [u8; 8] {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     nanos_of(since.unwrap_or_default()).to_le_bytes()
@@ -393,7 +523,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let kept = self.keep.begin(request.headers());
+        let kept = self.keep.begin(&request);
         FloorFuture {
             inner: enter::<K, _>(&kept, || self.inner.call(request)),
             kept,

@@ -104,6 +104,9 @@ pub const CURRENT: &str = "floor: the caller's context is read and current";
 /// The least that makes and delivers a span as well.
 pub const LEAST_SPAN: &str = "floor: the same, and a span of as many bytes is delivered";
 
+/// The same, which finds out what the span has to say.
+pub const LEAST_TOLD: &str = "floor: the same, and what the span says is read from the request";
+
 /// Ours as well, on the SDK's tracer, as the layers stand alone and wherever somebody has span processors.
 pub const OURS_ON_SDK: &str = "towline on the SDK's tracer";
 

@@ -252,6 +252,9 @@ pub fn resource() -> Resource {
     Resource::builder_empty().with_service_name("users").build()
 }
 
+/// Where a request comes from.
+pub const PEER_PORT: u16 = 54321;
+
 /// Those of a server's span, thirteen.
 pub fn attributes() -> Vec<KeyValue> {
     vec![
@@ -264,7 +267,7 @@ pub fn attributes() -> Vec<KeyValue> {
         KeyValue::new("server.port", 8080),
         KeyValue::new("client.address", "198.51.100.7".to_owned()),
         KeyValue::new("network.peer.address", "198.51.100.7".to_owned()),
-        KeyValue::new("network.peer.port", 54321),
+        KeyValue::new("network.peer.port", i64::from(PEER_PORT)),
         KeyValue::new("network.protocol.version", "1.1"),
         KeyValue::new("user_agent.original", "curl/8.7.1".to_owned()),
         KeyValue::new("http.response.status_code", 200),

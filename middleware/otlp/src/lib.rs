@@ -72,7 +72,7 @@
 //!    keeps for that, and appended to the buffer under a short lock. Nothing is allocated, and
 //!    nothing is left for another thread to free. A full buffer refuses before it encodes.
 //! 2. It **waits**, at most [`flush_interval`](ExporterBuilder::flush_interval), or until
-//!    [`batch_bytes`](ExporterBuilder::batch_bytes) have come together.
+//!    half of [`batch_bytes`](ExporterBuilder::batch_bytes) have come together.
 //! 3. The **export thread** forms a [`Batch`] and sends it through the transport, with a time for
 //!    each attempt and retries by OTLP's rules ([`policy`]). The thread has a Tokio runtime of its
 //!    own, so that it works under any other and under none, and sees none of its own telemetry.

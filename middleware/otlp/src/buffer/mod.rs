@@ -76,9 +76,10 @@ impl Limits {
             .saturating_sub(self.batch_bytes.saturating_mul(self.concurrency))
     }
 
-    /// Whether what waits is worth a batch before its time.
+    /// Whether what waits is worth a batch before its time: half of what one may have, since more comes while the batch
+    /// before it is on its way. So a batch is no larger than the backend is slow, and what waits stays in the caches.
     pub(crate) const fn is_batch(&self, pending_bytes: usize, held_spans: u64) -> bool {
-        pending_bytes >= self.batch_bytes || held_spans >= self.batch_spans as u64
+        pending_bytes >= self.batch_bytes.div_ceil(2) || held_spans >= self.batch_spans as u64
     }
 
     /// The size of a block: a small part of the whole.
@@ -243,3 +244,37 @@ const GATE_CLOSED: u8 = 2;
 
 const MIN_BLOCK_BYTES: usize = 1024;
 const MAX_BLOCK_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_due_by_half_of_its_bytes_or_all_of_its_spans() {
+        let limits = |batch_bytes| Limits {
+            buffer_bytes: 1 << 20,
+            buffer_spans: usize::MAX,
+            batch_bytes,
+            batch_spans: 10,
+            concurrency: 1,
+        };
+        for (batch_bytes, pending_bytes, held_spans, is_due) in [
+            (1000, 499, 0, false),
+            (1000, 500, 0, true),
+            (1001, 500, 0, false),
+            (1001, 501, 0, true),
+            (1000, 0, 9, false),
+            (1000, 0, 10, true),
+            (1, 0, 0, false),
+            (1, 1, 0, true),
+            (usize::MAX, usize::MAX / 2, 0, false),
+            (usize::MAX, usize::MAX / 2 + 1, 0, true),
+        ] {
+            assert_eq!(
+                limits(batch_bytes).is_batch(pending_bytes, held_spans),
+                is_due,
+                "{pending_bytes} bytes and {held_spans} spans of {batch_bytes}"
+            );
+        }
+    }
+}

@@ -206,10 +206,10 @@ impl ExporterBuilder {
         self
     }
 
-    /// The largest batch, in encoded bytes, and how many wait until one is sent before its time.
-    /// Default: 512 KiB.
+    /// The largest batch, in encoded bytes. Default: 512 KiB.
     ///
-    /// A single larger span is sent alone.
+    /// One is sent before its time once half of that waits: what comes while it is on its way goes into the next one,
+    /// which is the larger the longer the backend takes. A single larger span is sent alone.
     pub const fn batch_bytes(mut self, bytes: usize) -> Self {
         self.limits.batch_bytes = bytes;
         self

@@ -218,9 +218,23 @@ fn a_transport_that_panics_takes_only_its_batch_with_it() {
     assert_eq!((stats.exported, stats.dropped.failed), (1, 1));
 }
 
+/// Takes nothing before it is opened, once for each batch.
+fn gated() -> (Scripted, std::sync::Arc<tokio::sync::Semaphore>) {
+    let open = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = std::sync::Arc::clone(&open);
+    let transport = Scripted::new(move |_, _| {
+        let gate = std::sync::Arc::clone(&gate);
+        Box::pin(async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(Receipt::accepted())
+        })
+    });
+    (transport, open)
+}
+
 #[test]
 fn batches_keep_order_and_limit() {
-    let transport = Scripted::accepting();
+    let (transport, open) = gated();
     let (processor, exporter) = Exporter::builder()
         .transport(transport.clone())
         .batch_bytes(4 << 10)
@@ -233,13 +247,14 @@ fn batches_keep_order_and_limit() {
             ..span(index)
         });
     }
+    open.add_permits(1_000);
     exporter.blocking_flush(LONG).unwrap();
     let batches = transport.taken();
     assert!(batches.len() > 10);
     assert!(batches.iter().all(|batch| batch.len_bytes() <= 4 << 10));
-    // Nearly full: none but the last is a rest.
+    // Nearly full: none but the last is a rest, and none but the first was due sooner.
     assert!(
-        batches[..batches.len() - 1]
+        batches[1..batches.len() - 1]
             .iter()
             .all(|batch| batch.len_bytes() > 3 << 10)
     );
@@ -327,15 +342,7 @@ fn a_span_larger_than_the_buffer_is_dropped_alone() {
 
 #[test]
 fn a_full_buffer_takes_spans_again_once_it_is_drained() {
-    let open = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
-    let gate = std::sync::Arc::clone(&open);
-    let transport = Scripted::new(move |_, _| {
-        let gate = std::sync::Arc::clone(&gate);
-        Box::pin(async move {
-            gate.acquire().await.unwrap().forget();
-            Ok(Receipt::accepted())
-        })
-    });
+    let (transport, open) = gated();
     let limit = 64 << 10;
     let (processor, exporter) = Exporter::builder()
         .transport(transport)
@@ -361,7 +368,7 @@ fn a_full_buffer_takes_spans_again_once_it_is_drained() {
 }
 
 #[test]
-fn a_batch_is_sent_when_it_is_full_or_when_its_time_has_come() {
+fn a_batch_is_sent_when_half_of_it_is_there_or_when_its_time_has_come() {
     let wait_for = |exporter: &Exporter, exported: u64| {
         let started = std::time::Instant::now();
         while exporter.stats().exported < exported {
@@ -378,11 +385,24 @@ fn a_batch_is_sent_when_it_is_full_or_when_its_time_has_come() {
             .build()
             .unwrap()
     };
-    // Full: what does not fill another batch stays.
+    // Half full, and no sooner.
     let (processor, exporter) = build(LONG * 60);
-    (0..100).for_each(|number| processor.on_end(span(number)));
-    wait_for(&exporter, 50);
-    assert!(exporter.stats().held > 0);
+    let mut ended = 0;
+    while exporter.stats().exported == 0 {
+        processor.on_end(span(ended));
+        ended += 1;
+        std::thread::yield_now();
+    }
+    let first = &transport.taken()[0];
+    assert!(first.len_bytes() > 3 << 9, "{}", first.len_bytes());
+    // What does not fill another half stays until it does.
+    exporter.blocking_flush(LONG).unwrap();
+    let exported = exporter.stats().exported;
+    let third = first.spans() as u64 / 3;
+    (0..third).for_each(|number| processor.on_end(span(number)));
+    assert_eq!(exporter.stats().held, third);
+    (0..first.spans() as u64).for_each(|number| processor.on_end(span(number)));
+    wait_for(&exporter, exported + third + 1);
     // In time.
     let (processor, exporter) = build(Duration::from_millis(20));
     for exported in 1..4 {

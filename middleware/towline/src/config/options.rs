@@ -15,7 +15,7 @@ macro_rules! plain_options {
             buffer_spans, with_buffer_spans: usize =
                 "how many spans may wait or be on their way at a time. Default: no limit but the one in bytes.";
             batch_bytes, with_batch_bytes: usize =
-                "the largest batch in bytes, and how much waits until one is sent before its time. Default: 512 KiB.";
+                "the largest batch in bytes; one is sent before its time once half of that waits. Default: 512 KiB.";
             batch_spans, with_batch_spans: usize =
                 "the largest batch in spans. Default: no limit but the one in bytes.";
             max_message_bytes, with_max_message_bytes: usize =

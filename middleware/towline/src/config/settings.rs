@@ -259,7 +259,7 @@ settings! {
         default: "512KiB",
         variables: &[],
         source: "far below the 4 MiB that gRPC servers take by default",
-        meaning: "The largest batch, and how much waits until one is sent before its time. A single larger span goes alone.",
+        meaning: "The largest batch; one is sent before its time once half of that waits. A single larger span goes alone.",
         example: "512KiB",
         is_live: false,
         is_for_any_provider: false,

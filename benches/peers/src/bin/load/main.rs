@@ -4,8 +4,9 @@ mod server;
 
 use std::process::{Child, Command, Stdio};
 
+use towline_peers::exchange::HEADERS;
 use towline_peers::path::Caller;
-use towline_peers::peers::{CURRENT, LEAST_SPAN, OURS};
+use towline_peers::peers::{CURRENT, LEAST_SPAN, LEAST_TOLD, OURS};
 use towline_peers::pipeline::{Collector, nobody, port_said_by};
 use towline_peers::table::Table;
 
@@ -36,7 +37,7 @@ const SCORE: &str = "/scores/42?q=abc";
 const SCENARIOS: [Scenario; 8] = [
     Scenario {
         title: "Every request sampled, an answer of no work",
-        floors: &[ROOM, CURRENT, LEAST_SPAN],
+        floors: &[ROOM, CURRENT, LEAST_SPAN, LEAST_TOLD],
         ..Scenario::SAMPLED
     },
     Scenario {
@@ -58,13 +59,13 @@ const SCENARIOS: [Scenario; 8] = [
     Scenario {
         title: "Every request sampled, a page of users",
         target: PAGE,
-        floors: &[LEAST_SPAN],
+        floors: &[LEAST_TOLD],
         ..Scenario::SAMPLED
     },
     Scenario {
         title: "Every request sampled, a tenth of a millisecond's work",
         target: SCORE,
-        floors: &[LEAST_SPAN],
+        floors: &[LEAST_TOLD],
         ..Scenario::SAMPLED
     },
     Scenario {
@@ -78,7 +79,7 @@ const SCENARIOS: [Scenario; 8] = [
         title: "Every request sampled, a page of users, the server half idle",
         target: PAGE,
         rest: 4,
-        floors: &[LEAST_SPAN],
+        floors: &[LEAST_TOLD],
         ..Scenario::SAMPLED
     },
 ];
@@ -250,8 +251,14 @@ impl Server {
             0 => String::new(),
             most => format!("delay = function() return math.random(0, {most}) end\n"),
         };
+        let headers = HEADERS.into_iter().chain([("traceparent", &*traceparent)]);
+        let headers: String = headers
+            // Spelled otherwise `wrk` would add one of its own.
+            .map(|(name, value)| (if name == "host" { "Host" } else { name }, value))
+            .map(|(name, value)| format!("wrk.headers['{name}'] = '{value}'\n"))
+            .collect();
         let text = format!(
-            "wrk.headers['traceparent'] = '{traceparent}'\n\
+            "{headers}\
              {rest}\
              done = function(summary, latency, requests)\n\
                local errors = summary.errors\n\

@@ -18,8 +18,8 @@ use opentelemetry_sdk::trace::SpanLimits;
 use tokio::net::TcpListener;
 use tower_otel::trace::HttpLayer;
 use towline_http::server::TraceLayer;
-use towline_peers::floor::{Current, FloorLayer, LeastSpan, Room};
-use towline_peers::peers::{CURRENT, LEAST_SPAN, OURS, PLAIN, subscribe};
+use towline_peers::floor::{Current, FloorLayer, LeastSpan, LeastTold, Room};
+use towline_peers::peers::{CURRENT, LEAST_SPAN, LEAST_TOLD, OURS, PLAIN, subscribe};
 use towline_peers::pipeline::{Pipeline, Protocol};
 use towline_peers::plain::PlainLayer;
 use towline_span::Spans;
@@ -52,7 +52,7 @@ const STEPS: u64 = 60_000;
 pub fn serve(name: &str, collector: SocketAddr) {
     let pipeline = match name {
         BARE | BARE_AGAIN | ROOM | CURRENT => Pipeline::nothing(),
-        OURS | LEAST_SPAN => Pipeline::ours(Protocol::Grpc, collector),
+        OURS | LEAST_SPAN | LEAST_TOLD => Pipeline::ours(Protocol::Grpc, collector),
         _ => Pipeline::sdk(Protocol::Grpc, collector),
     };
     let router = traced(routes(), name, &pipeline);
@@ -90,6 +90,9 @@ fn traced(router: Router, name: &str, pipeline: &Pipeline) -> Router {
         (CURRENT, _) => router.layer(FloorLayer(Current::new(false))),
         (LEAST_SPAN, Pipeline::Ours(_, exporter, _)) => {
             router.layer(FloorLayer(LeastSpan::new(exporter)))
+        }
+        (LEAST_TOLD, Pipeline::Ours(_, exporter, _)) => {
+            router.layer(FloorLayer(LeastTold::new(exporter)))
         }
         (OURS, Pipeline::Ours(_, exporter, sampler)) => {
             let scope = InstrumentationScope::builder("load").build();
