@@ -130,8 +130,8 @@ pub fn query<'a>(query: &'a str, keys: &QueryKeys) -> Cow<'a, str> {
         let (key, _value) = pair.split_once('=')?;
         keys.contains(key).then_some(key)
     }
-    if !may_have_secret_key(query, keys) {
-        return text(query, keys);
+    if is_plain_query(query, keys) {
+        return Cow::Borrowed(query);
     }
     if !query.split('&').any(|pair| secret(pair, keys).is_some()) {
         return text(query, keys);
@@ -207,28 +207,38 @@ pub const LOOKAHEAD_BYTES: usize = 1024;
 fn has_marks(text: &str) -> bool {
     let mut before = 0;
     text.bytes().any(|byte| {
-        let is_mark = matches!(byte, b'?' | b'&' | b'#') || (byte == b'/' && before == b'/');
+        // Letters come behind all marks.
+        let is_mark = byte <= b'?'
+            && (matches!(byte, b'?' | b'&' | b'#') || (byte == b'/' && before == b'/'));
         before = byte;
         is_mark
     })
 }
 
-/// Whether a pair of a query may have a secret key, by the lengths of the keys; one that is
-/// percent-encoded may be any.
-fn may_have_secret_key(query: &str, keys: &QueryKeys) -> bool {
+/// Whether a query has no secret, by the lengths of its keys and by what there is no URL without: most have none, and
+/// that is quickly seen.
+fn is_plain_query(query: &str, keys: &QueryKeys) -> bool {
+    // Of the key at hand; nothing in a value.
     let mut key_len = Some(0);
-    query.bytes().any(|byte| {
-        match (byte, key_len) {
-            (b'&', _) => key_len = Some(0),
-            (_, None) => {}
-            (b'%', _) => return true,
-            (b'=', Some(len)) => {
-                key_len = None;
-                return keys.has_len(len);
+    let mut before = 0;
+    query.bytes().all(|byte| {
+        let is_plain = match byte {
+            b'&' => {
+                key_len = Some(0);
+                true
             }
-            (_, Some(len)) => key_len = Some(len + 1),
-        }
-        false
+            b'=' => !key_len.take().is_some_and(|len| keys.has_len(len)),
+            // A key that is percent-encoded may be any.
+            b'%' => key_len.is_none(),
+            b'?' | b'#' => false,
+            b'/' if before == b'/' => false,
+            _ => {
+                key_len = key_len.map(|len| len + 1);
+                true
+            }
+        };
+        before = byte;
+        is_plain
     })
 }
 
