@@ -44,7 +44,7 @@ pub trait Keep: Clone {
     type Kept;
 
     /// A request is there.
-    fn begin<B>(&self, request: &Request<B>) -> Option<Self::Kept>;
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Self::Kept>;
 
     /// Runs what is inside: in `call`, in each poll of the future and of the body.
     fn enter<R>(_kept: &Self::Kept, work: impl FnOnce() -> R) -> R {
@@ -72,7 +72,14 @@ pub struct Current {
     root: SpanContext,
 }
 
-/// The same, with a span of as many bytes as ours: copied, its times and ids written over it, and delivered.
+/// A child of what is current, written into the request by our propagator and current wherever ours is; its id is always the
+/// same.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    propagator: Propagator,
+}
+
+/// [`Current`] with a span of as many bytes as ours: copied, its times and ids written over it, and delivered.
 #[derive(Clone, Debug)]
 pub struct LeastSpan {
     current: Current,
@@ -176,7 +183,7 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 impl Keep for Room {
     type Kept = [usize; 9];
 
-    fn begin<B>(&self, request: &Request<B>) -> Option<Self::Kept> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Self::Kept> {
         has_context(request.headers()).then_some([0; 9])
     }
 }
@@ -184,7 +191,7 @@ impl Keep for Room {
 impl Keep for Ending {
     type Kept = Unended;
 
-    fn begin<B>(&self, request: &Request<B>) -> Option<Unended> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Unended> {
         has_context(request.headers()).then_some(Unended([0; 8]))
     }
 }
@@ -223,7 +230,7 @@ impl Current {
 impl Keep for Current {
     type Kept = Context;
 
-    fn begin<B>(&self, request: &Request<B>) -> Option<Context> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Context> {
         Some(self.context(request.headers()))
     }
 
@@ -232,6 +239,29 @@ impl Keep for Current {
         let result = work();
         drop(attached);
         result
+    }
+}
+
+impl Keep for Sent {
+    type Kept = Context;
+
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Context> {
+        let base = Context::current();
+        let parent = base.span().span_context().clone();
+        let child = SpanContext::new(
+            parent.trace_id(),
+            SpanId::from(PARENT_ID),
+            parent.trace_flags(),
+            false,
+            parent.trace_state().clone(),
+        );
+        let context = base.with_remote_span_context(child);
+        self.propagator.inject(&context, request.headers_mut());
+        Some(context)
+    }
+
+    fn enter<R>(kept: &Context, work: impl FnOnce() -> R) -> R {
+        Current::enter(kept, work)
     }
 }
 
@@ -250,7 +280,7 @@ impl LeastSpan {
 impl Keep for LeastSpan {
     type Kept = Begun;
 
-    fn begin<B>(&self, request: &Request<B>) -> Option<Begun> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Begun> {
         let context = self.current.context(request.headers());
         Some(Begun {
             span: self.ledger.begin(context.span().span_context()),
@@ -277,16 +307,17 @@ impl LeastTold {
 impl Keep for LeastTold {
     type Kept = Begun;
 
-    fn begin<B>(&self, request: &Request<B>) -> Option<Begun> {
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Begun> {
         let told = Told::of(request);
         let expected = self.expected.get_or_init(|| told.to_expected());
         assert!(
             *expected == told,
             "a floor that knows one request has got another"
         );
+        let port = told.port;
         let mut begun = self.span.begin(request)?;
         let ledger = &self.span.ledger;
-        put(&mut begun.span, ledger.port, varint(told.port));
+        put(&mut begun.span, ledger.port, varint(port));
         Some(begun)
     }
 
@@ -522,8 +553,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let kept = self.keep.begin(&request);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let kept = self.keep.begin(&mut request);
         FloorFuture {
             inner: enter::<K, _>(&kept, || self.inner.call(request)),
             kept,

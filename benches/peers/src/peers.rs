@@ -34,7 +34,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::exchange::{Driver, Identity, Seen, Template, axum_driver, driver, grpc_driver};
-use crate::floor::{Current, Ending, FloorLayer, Room};
+use crate::floor::{Current, Ending, FloorLayer, Room, Sent};
 use crate::path::{Caller, PARENT_ID, Path, Protocol, TRACE_ID};
 use crate::plain::PlainLayer;
 use crate::recorded::Recorded;
@@ -100,6 +100,9 @@ pub const ENDING: &str = "floor: the same, with something to end";
 
 /// The least that keeps the caller's context current.
 pub const CURRENT: &str = "floor: the caller's context is read and current";
+
+/// The least that a client does where nothing is recorded.
+pub const SENT: &str = "floor: a child of the current context is sent and current";
 
 /// The least that makes and delivers a span as well.
 pub const LEAST_SPAN: &str = "floor: the same, and a span of as many bytes is delivered";
@@ -227,6 +230,12 @@ impl Bench {
                     driver(path, &FastraceClientLayer),
                 ),
             ]);
+            if !path.is_recorded() {
+                let layer = FloorLayer(Sent::default());
+                bench
+                    .subjects
+                    .push(subject(SENT, "opentelemetry", driver(path, &layer)));
+            }
             return bench;
         }
         let contrib = LayerBuilder::builder()

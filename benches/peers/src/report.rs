@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::{Path, Protocol};
-use crate::peers::{CURRENT, ENDING, OURS, OURS_ON_SDK, PLAIN, ROOM};
+use crate::peers::{CURRENT, ENDING, OURS, OURS_ON_SDK, PLAIN, ROOM, SENT};
 use crate::row::{Effort, Said, listen, measure};
 use crate::table::{Table, version_of};
 
@@ -168,7 +168,7 @@ fn in_order(said: &Said) -> Vec<(&str, &BTreeMap<String, String>)> {
         .filter(|(name, _)| !name.starts_with("bare"))
         .collect();
     layers.sort_by_key(|(name, _)| {
-        let known = [OURS, OURS_ON_SDK, PLAIN, ROOM, ENDING, CURRENT];
+        let known = [OURS, OURS_ON_SDK, PLAIN, ROOM, ENDING, CURRENT, SENT];
         known
             .iter()
             .position(|known| known == name)
