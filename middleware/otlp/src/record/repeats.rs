@@ -48,9 +48,9 @@ struct Group {
     form: u64,
     /// Of all that it is found by: what has another one is another group.
     hash: u64,
-    /// The parts in a row, each behind its length.
-    parts: Vec<u8>,
-    written: Vec<u8>,
+    /// The parts in a row, each behind its length, and behind them what was written.
+    bytes: Vec<u8>,
+    parts_len: usize,
     shape: Shape,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn write_again(group: Repeated<'_>, room: Room, out: &mut Vec<u8>) ->
             if !room.takes(&known.shape) {
                 return Kept::Unknown(None);
             }
-            out.extend_from_slice(&known.written);
+            out.extend_from_slice(known.written());
             return Kept::Written(known.shape.clone());
         }
         let is_again = set.missed.contains(&hash);
@@ -182,7 +182,9 @@ impl Group {
         if self.hash != hash || self.teller != Some(group.teller) || self.form != group.form {
             return false;
         }
-        let mut rest = self.parts.as_slice();
+        let Some(mut rest) = self.bytes.get(..self.parts_len) else {
+            return false;
+        };
         for part in group.parts {
             let Some((len, behind)) = rest.split_at_checked(LEN_BYTES) else {
                 return false;
@@ -193,7 +195,7 @@ impl Group {
             let Some((known, behind)) = behind.split_at_checked(part.len()) else {
                 return false;
             };
-            if known != *part {
+            if !is_same(known, part) {
                 return false;
             }
             rest = behind;
@@ -206,17 +208,34 @@ impl Group {
         self.teller = Some(group.teller);
         self.form = group.form;
         self.hash = hash;
-        self.parts.clear();
-        self.parts.reserve_exact(parts_len(group));
+        self.parts_len = parts_len(group);
+        self.bytes.clear();
+        self.bytes.reserve_exact(self.parts_len + written.len());
         for part in group.parts {
-            self.parts.extend_from_slice(&len_of(part));
-            self.parts.extend_from_slice(part);
+            self.bytes.extend_from_slice(&len_of(part));
+            self.bytes.extend_from_slice(part);
         }
-        self.written.clear();
-        self.written.reserve_exact(written.len());
-        self.written.extend_from_slice(written);
+        self.bytes.extend_from_slice(written);
         self.shape = shape;
     }
+
+    fn written(&self) -> &[u8] {
+        self.bytes.get(self.parts_len..).unwrap_or_default()
+    }
+}
+
+/// Whether two parts of one length are the same: most are too short for a call to be worth it.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (Some(end), Some(other_end)) = (one.last_chunk::<16>(), other.last_chunk::<16>()) else {
+        return ends(one) == ends(other);
+    };
+    let (words, _rest) = one.as_chunks::<16>();
+    let (other_words, _rest) = other.as_chunks::<16>();
+    words
+        .iter()
+        .zip(other_words)
+        .all(|(word, other)| word == other)
+        && end == other_end
 }
 
 /// What the parts take, with their lengths.
@@ -362,6 +381,22 @@ mod tests {
         ];
         for other in others {
             assert!(!known.is(other, 7), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_the_same_by_every_byte() {
+        for len in 0..70 {
+            let mut bytes = vec![b'a'; len];
+            let usual = bytes.clone();
+            assert!(is_same(&bytes, &usual));
+            for at in 0..len {
+                for other in [0, b'b', 0xff] {
+                    bytes[at] = other;
+                    assert!(!is_same(&bytes, &usual), "{at} of {len}");
+                }
+                bytes[at] = b'a';
+            }
         }
     }
 
