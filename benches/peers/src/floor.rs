@@ -1,9 +1,9 @@
 //! The least that a layer can take, piece by piece: each of these keeps a little more from the head of a request to the end
 //! of its answer, and does nothing else.
 //!
-//! They are no layers that anybody could use: they say the same of every request. What they take, a layer that does the job
-//! takes as well.
+//! They are no layers that anybody could use: they say the same of every request.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
@@ -86,8 +86,8 @@ pub struct LeastSpan {
     ledger: Arc<Ledger>,
 }
 
-/// The same, where what the span says is read from the request: it is found to be what the copied span has, but for the
-/// peer's port, which is written.
+/// The same, where what the span says is read from the request: all but the peer's port, which is written, is found to be what
+/// the first request has said, and nothing of it is written.
 #[derive(Clone, Debug)]
 pub struct LeastTold {
     span: LeastSpan,
@@ -170,6 +170,11 @@ pin_project! {
         inner: B,
         kept: Option<K::Kept>,
     }
+}
+
+thread_local! {
+    /// Memory for spans that are open, as ours has it.
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Spans of a batch.
@@ -377,7 +382,10 @@ impl PartialEq<Told<'_>> for Expected {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.ledger.end(&mut self.span);
+        let mut span = std::mem::take(&mut self.span);
+        self.ledger.end(&mut span);
+        span.clear();
+        POOL.with_borrow_mut(|pool| pool.push(span));
     }
 }
 
@@ -419,7 +427,8 @@ impl Ledger {
     }
 
     fn begin(&self, caller: &SpanContext) -> Vec<u8> {
-        let mut span = self.span.clone();
+        let mut span = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        span.extend_from_slice(&self.span);
         put(&mut span, self.trace_id, caller.trace_id().to_bytes());
         put(&mut span, self.parent_id, caller.span_id().to_bytes());
         put(&mut span, self.span_id, self.ids.new_span_id().to_bytes());

@@ -89,7 +89,7 @@ pub use self::open::OpenSpan;
 pub use self::outcome::{ERROR_TYPE, Failure, MAX_DESCRIPTION_BYTES, OUTCOME, Outcome};
 pub use self::record::{Described, NewSpan, Recorder, Recording, SpanName};
 pub use self::repeated::{AddressKeys, Repeated, Teller};
-pub use self::shared::{IpText, shared, shared_ip};
+pub use self::shared::{shared, shared_ip};
 pub use self::spans::{Describe, Spans};
 pub use self::stream::SpanStream;
 pub use self::text::truncate;

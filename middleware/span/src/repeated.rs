@@ -31,7 +31,7 @@ pub struct Teller(u64);
 
 /// The keys of attributes that have one address as their text: see [`Recording::address`](crate::Recording::address).
 ///
-/// To be made once and for all, as a `static`.
+/// To be made once and for all, as a `static`: what is told by another is never found again.
 ///
 /// ```
 /// use towline_span::{AddressKeys, Described, Recording};
@@ -91,6 +91,12 @@ impl Teller {
     }
 }
 
+impl Default for Teller {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 // === impl AddressKeys ===
 
 impl AddressKeys {
@@ -101,6 +107,12 @@ impl AddressKeys {
             keys,
             teller: LazyLock::new(Teller::new),
         }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &'static [&'static str] {
+        self.keys
     }
 
     /// An address as a group of attributes, and what tells them.
@@ -127,12 +139,6 @@ impl AddressKeys {
                 )
             }
         }
-    }
-}
-
-impl Default for Teller {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

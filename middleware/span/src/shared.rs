@@ -56,15 +56,14 @@ fn set(text: &[u8]) -> usize {
 
 /// An address as its `Display` has it, without allocating.
 #[derive(Clone, Copy, Debug)]
-pub struct IpText {
+pub(crate) struct IpText {
     bytes: [u8; LONGEST_IP],
     len: usize,
 }
 
 impl IpText {
     /// The text of this address.
-    #[must_use]
-    pub fn new(ip: IpAddr) -> Self {
+    pub(crate) fn new(ip: IpAddr) -> Self {
         let mut text = Self {
             bytes: [0; LONGEST_IP],
             len: 0,
@@ -79,8 +78,7 @@ impl IpText {
     }
 
     /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.bytes
             .get(..self.len)
             .and_then(|bytes| std::str::from_utf8(bytes).ok())

@@ -86,7 +86,7 @@ impl RepeatedAttributes<'_> {
     }
 }
 
-/// The schemes that there are; a group is not told of another.
+/// The schemes that are usual; of another no group is told.
 fn scheme_number(scheme: &str) -> Option<u8> {
     match scheme {
         "http" => Some(0),

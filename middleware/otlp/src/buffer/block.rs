@@ -27,6 +27,15 @@ pub(super) struct Record {
     pub(super) end: usize,
 }
 
+/// The scope of a span that goes into a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scope<'a> {
+    /// Of one span among others: blocks share a copy.
+    Borrowed(&'a InstrumentationScope),
+    /// Whoever it is from has it for all its spans: a block knows it again by where it stands.
+    Shared(&'a Arc<InstrumentationScope>),
+}
+
 /// Scopes seen lately, so that blocks share them.
 #[derive(Default)]
 pub(super) struct KnownScopes {
@@ -126,6 +135,24 @@ impl Block {
     /// What its scopes count as.
     pub(super) const fn scope_bytes(&self) -> usize {
         self.scope_bytes
+    }
+}
+
+// === impl Scope ===
+
+impl<'a> Scope<'a> {
+    pub(super) fn get(self) -> &'a InstrumentationScope {
+        match self {
+            Self::Borrowed(scope) => scope,
+            Self::Shared(scope) => scope,
+        }
+    }
+
+    pub(super) fn share(self, known: &mut KnownScopes) -> Arc<InstrumentationScope> {
+        match self {
+            Self::Borrowed(scope) => known.share(scope),
+            Self::Shared(scope) => Arc::clone(scope),
+        }
     }
 }
 

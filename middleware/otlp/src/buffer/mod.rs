@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 pub(crate) use self::drain::Drain;
 pub(crate) use self::ledger::{Ledger, Loss, Lost};
 
-use self::block::Block;
+use self::block::{Block, Scope};
 use self::state::{Placed, State};
 
 /// The limits of a [`Buffer`].
@@ -76,8 +76,8 @@ impl Limits {
             .saturating_sub(self.batch_bytes.saturating_mul(self.concurrency))
     }
 
-    /// Whether what waits is worth a batch before its time: half of what one may have, since more comes while the batch
-    /// before it is on its way. So a batch is no larger than the backend is slow, and what waits stays in the caches.
+    /// Whether what waits is worth a batch before its time: half of the bytes that one may have, since more comes while the
+    /// batch before it is on its way, or all of the spans, as who limits those expects.
     pub(crate) const fn is_batch(&self, pending_bytes: usize, held_spans: u64) -> bool {
         pending_bytes >= self.batch_bytes.div_ceil(2) || held_spans >= self.batch_spans as u64
     }
@@ -112,20 +112,15 @@ impl Buffer {
     pub(crate) fn push(&self, span: &SpanData) {
         if self.admits() {
             scratch::encoded(span, |encoded| {
-                self.place(&span.instrumentation_scope, encoded);
+                self.place(Scope::Borrowed(&span.instrumentation_scope), encoded);
             });
         }
     }
 
-    /// `scope` as it is kept here: the one by which its spans are placed quickest.
-    pub(crate) fn share_scope(&self, scope: &InstrumentationScope) -> Arc<InstrumentationScope> {
-        self.lock().share_scope(scope)
-    }
-
     /// Takes a span that is encoded already, or refuses and counts it.
-    pub(crate) fn push_encoded(&self, scope: &InstrumentationScope, span: &[u8]) {
+    pub(crate) fn push_encoded(&self, scope: &Arc<InstrumentationScope>, span: &[u8]) {
         if self.admits() {
-            self.place(scope, span);
+            self.place(Scope::Shared(scope), span);
         }
     }
 
@@ -140,7 +135,7 @@ impl Buffer {
         false
     }
 
-    fn place(&self, scope: &InstrumentationScope, span: &[u8]) {
+    fn place(&self, scope: Scope<'_>, span: &[u8]) {
         let mut state = self.lock();
         let Placed { wake, shut } = state.place(&self.limits, scope, span);
         if shut {

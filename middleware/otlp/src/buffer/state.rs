@@ -1,9 +1,6 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use opentelemetry::InstrumentationScope;
-
-use super::block::{Block, KnownScopes, record_len, scope_bytes};
+use super::block::{Block, KnownScopes, Scope, record_len, scope_bytes};
 use super::{Ledger, Limits, Loss, Lost, Snapshot};
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
@@ -51,21 +48,8 @@ impl State {
         }
     }
 
-    /// `scope`, as blocks share it.
-    pub(super) fn share_scope(
-        &mut self,
-        scope: &InstrumentationScope,
-    ) -> Arc<InstrumentationScope> {
-        self.known_scopes.share(scope)
-    }
-
     /// Appends a span, or counts why not.
-    pub(super) fn place(
-        &mut self,
-        limits: &Limits,
-        scope: &InstrumentationScope,
-        span: &[u8],
-    ) -> Placed {
+    pub(super) fn place(&mut self, limits: &Limits, scope: Scope<'_>, span: &[u8]) -> Placed {
         let was_empty = self.pending_bytes == 0;
         let mut placed = Placed::default();
         match self.try_place(limits, scope, span) {
@@ -92,12 +76,7 @@ impl State {
         placed
     }
 
-    fn try_place(
-        &mut self,
-        limits: &Limits,
-        scope: &InstrumentationScope,
-        span: &[u8],
-    ) -> Result<(), Loss> {
+    fn try_place(&mut self, limits: &Limits, scope: Scope<'_>, span: &[u8]) -> Result<(), Loss> {
         if self.closed {
             return Err(Loss::Shutdown);
         }
@@ -111,7 +90,7 @@ impl State {
             .back_mut()
             .filter(|block| block.has_room(span.len()))
         {
-            if let Some(index) = block.scope_index(scope) {
+            if let Some(index) = block.scope_index(scope.get()) {
                 block.push(index, span);
                 return Ok(());
             }
@@ -128,10 +107,10 @@ impl State {
     fn place_in_last(
         &mut self,
         limits: &Limits,
-        scope: &InstrumentationScope,
+        scope: Scope<'_>,
         span: &[u8],
     ) -> Result<(), Loss> {
-        let scope = self.known_scopes.share(scope);
+        let scope = scope.share(&mut self.known_scopes);
         let bytes = scope_bytes(&scope);
         while !self.has_room(limits, bytes) {
             // Not the block that the span goes into.

@@ -125,7 +125,7 @@ impl Exporter {
     /// provider of the processor is shut down it starts no more spans, as the provider does not.
     #[must_use]
     pub fn recorder(&self, scope: InstrumentationScope, limits: SpanLimits) -> SpanRecorder {
-        SpanRecorder::new(Arc::clone(&self.core), &scope, limits)
+        SpanRecorder::new(Arc::clone(&self.core), scope, limits)
     }
 
     /// Sets how many characters of a text an attribute keeps, of the span itself, of its events and

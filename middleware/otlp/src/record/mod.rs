@@ -83,11 +83,11 @@ struct Inner {
 // === impl SpanRecorder ===
 
 impl SpanRecorder {
-    pub(crate) fn new(core: Arc<Core>, scope: &InstrumentationScope, limits: SpanLimits) -> Self {
+    pub(crate) fn new(core: Arc<Core>, scope: InstrumentationScope, limits: SpanLimits) -> Self {
         Self {
             inner: Arc::new(Inner {
-                scope: core.buffer().share_scope(scope),
                 core,
+                scope: Arc::new(scope),
                 limits,
                 ids: RandomIdGenerator::default(),
                 provider: None,

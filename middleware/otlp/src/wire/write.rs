@@ -38,7 +38,8 @@ pub fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
     put_varint(out, len as u64);
 }
 
-/// A run of bytes whose length is known when the program is compiled: put together without a look at whether there is room.
+/// A run of bytes whose length is known when the program is compiled, put together on the stack: one look at whether
+/// there is room in a vector is enough for all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<const N: usize> {
     bytes: [u8; N],
@@ -56,10 +57,11 @@ impl<const N: usize> Run<N> {
         }
     }
 
-    /// With these behind what there is; what goes beyond the length is left out.
+    /// With these behind what there is. `N` must be the sum of all: what goes beyond is left out.
     #[must_use]
     #[inline]
     pub fn with<const M: usize>(mut self, part: [u8; M]) -> Self {
+        debug_assert!(self.len + M <= N, "{N} bytes are too few for {M} more");
         let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
         if let Some(place) = rest.first_chunk_mut() {
             *place = part;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
 use towline_otlp::policy::Backoff;
 use towline_otlp::{Batch, ExportError, ExportErrorKind, Exporter, PeerStatus, Receipt, Stats};
@@ -387,22 +388,17 @@ fn a_batch_is_sent_when_half_of_it_is_there_or_when_its_time_has_come() {
     };
     // Half full, and no sooner.
     let (processor, exporter) = build(LONG * 60);
-    let mut ended = 0;
-    while exporter.stats().exported == 0 {
-        processor.on_end(span(ended));
-        ended += 1;
-        std::thread::yield_now();
-    }
-    let first = &transport.taken()[0];
-    assert!(first.len_bytes() > 3 << 9, "{}", first.len_bytes());
-    // What does not fill another half stays until it does.
-    exporter.blocking_flush(LONG).unwrap();
-    let exported = exporter.stats().exported;
-    let third = first.spans() as u64 / 3;
-    (0..third).for_each(|number| processor.on_end(span(number)));
-    assert_eq!(exporter.stats().held, third);
-    (0..first.spans() as u64).for_each(|number| processor.on_end(span(number)));
-    wait_for(&exporter, exported + third + 1);
+    let resource = Resource::builder_empty().build();
+    let bytes = |spans| Batch::encode(&resource, std::iter::repeat_n(&span(0), spans)).len_bytes();
+    // What it takes in the buffer is a few bytes more.
+    let each = bytes(2) - bytes(1);
+    let (below, above) = ((2 << 10) / (each + 8), (2 << 10) / each + 1);
+    assert!(below > 1 && above * (each + 8) < 4 << 10, "{each}");
+    let (below, above) = (below as u64, above as u64);
+    (0..below).for_each(|number| processor.on_end(span(number)));
+    assert_eq!(exporter.stats().held, below);
+    (below..above).for_each(|number| processor.on_end(span(number)));
+    wait_for(&exporter, below);
     // In time.
     let (processor, exporter) = build(Duration::from_millis(20));
     for exported in 1..4 {

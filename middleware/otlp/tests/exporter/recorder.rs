@@ -120,24 +120,38 @@ impl Ways {
 }
 
 fn parent(flags: u8) -> SpanContext {
+    let trace_state = TraceState::from_key_value([("a", "1"), ("b", "2")]).unwrap();
+    parent_with(flags, trace_state)
+}
+
+fn parent_with(flags: u8, trace_state: TraceState) -> SpanContext {
     SpanContext::new(
         TraceId::from(1),
         SpanId::from(2),
         TraceFlags::new(flags),
         true,
-        TraceState::from_key_value([("a", "1"), ("b", "2")]).unwrap(),
+        trace_state,
     )
 }
 
-/// A child of [`parent`], as a recorder is given it.
-fn child() -> SpanContext {
+/// A child of [`parent_with`], as a recorder is given it.
+fn child_with(trace_state: TraceState) -> SpanContext {
     SpanContext::new(
         TraceId::from(1),
         SpanId::from(3),
         TraceFlags::SAMPLED,
         false,
-        parent(1).trace_state().clone(),
+        trace_state,
     )
+}
+
+/// None, as most have it, none that is a list all the same, and two members.
+fn any_trace_state() -> impl Strategy<Value = TraceState> {
+    prop_oneof![
+        Just(TraceState::NONE),
+        Just(TraceState::from_key_value::<[(&str, &str); 0], _, _>([]).unwrap()),
+        Just(parent(1).trace_state().clone()),
+    ]
 }
 
 /// A builder that says what this span has at its start.
@@ -204,6 +218,7 @@ proptest! {
         limits in any_limits(),
         chars in prop_oneof![Just(None), (0usize..6).prop_map(Some)],
         random in any::<bool>(),
+        trace_state in any_trace_state(),
     ) {
         let ways = Ways::limited(limits);
         ways.exporter.set_attribute_value_length_limit(chars);
@@ -211,7 +226,8 @@ proptest! {
         for way in [&ways.by_sdk, &ways.by_itself] {
             for (start, said, end) in &spans {
                 let describe = || builder(start);
-                let mut span = way.start_remote(&Context::new(), parent(flags), &describe);
+                let parent = parent_with(flags, trace_state.clone());
+                let mut span = way.start_remote(&Context::new(), parent, &describe);
                 say(span.context(), said);
                 say(span.context(), &[Said::End(*end)]);
                 span.end(Outcome::Completed, None, [KeyValue::new("late", 1)]);
@@ -221,7 +237,7 @@ proptest! {
         prop_assert_eq!(itself.len(), spans.len());
         for span in itself {
             prop_assert_eq!(span.flags & 0xff, u32::from(flags));
-            prop_assert_eq!(&span.trace_state, "a=1,b=2");
+            prop_assert_eq!(&span.trace_state, &trace_state.header());
         }
     }
 }
@@ -396,6 +412,7 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
         into.kind(SpanKind::Server);
         into.start_time(UNIX_EPOCH + Duration::from_secs(3));
     };
+    let trace_state = parent(1).trace_state().clone();
     for chars in [None, Some(0), Some(1), Some(7), Some(1_000)] {
         for attributes in [128, 4] {
             let limits = SpanLimits {
@@ -409,14 +426,16 @@ fn what_layers_tell_piece_by_piece_is_the_same_as_in_one_piece() {
                 tell(&mut told);
                 told.into_builder()
             };
-            let span = ways
-                .by_sdk
-                .start_remote(&Context::new(), parent(1), &describe);
+            let span = ways.by_sdk.start_remote(
+                &Context::new(),
+                parent_with(1, trace_state.clone()),
+                &describe,
+            );
             say(span.context(), &[Said::End(UNIX_EPOCH)]);
 
             let scope = InstrumentationScope::builder("itself").build();
             let recorder = ways.exporter.recorder(scope, limits);
-            let new = NewSpan::new(child(), SpanId::from(2), true);
+            let new = NewSpan::new(child_with(trace_state.clone()), SpanId::from(2), true);
             let span = recorder.start(&Context::new(), new, &mut |into| tell(into));
             span.span().end_with_timestamp(UNIX_EPOCH);
             ways.assert_same();

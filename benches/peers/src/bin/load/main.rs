@@ -173,7 +173,7 @@ fn tables(scenarios: &[Scenario], with_peers: bool) {
     let (rounds, of_peers) = match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
         Ok("once") => (1, 1),
         Ok("short") => (3, 3),
-        _ => (11, 5),
+        _ => (9, 5),
     };
     let peers = if with_peers { &PEERS[..] } else { &[] };
     for scenario in scenarios {
@@ -394,8 +394,9 @@ fn verdict(ours: &Found, bare: &Found, floor: Option<&Found>) {
     );
     if let Some(floor) = floor {
         println!(
-            "Ours has {:.2} of the throughput of the last floor, and takes {:+.2} µs.",
+            "Ours has {:.2} of the throughput of the last floor, {:.2} of its p99, and takes {:+.2} µs.",
             of_bare(ours, floor, throughput),
+            of_bare(ours, floor, |round| round.p99),
             median(
                 ours.rounds
                     .iter()

@@ -11,7 +11,7 @@ use towline_span::{
     AddressKeys, Described, NewSpan, Recorder, Recording, Repeated, SpanName, Teller,
 };
 
-use super::{Ways, any_limits, anything, child, parent, say};
+use super::{Ways, any_limits, any_trace_state, anything, child_with, parent_with, say};
 
 static CLIENT_AND_PEER: AddressKeys = AddressKeys::new(&["client.address", "network.peer.address"]);
 static PEER: AddressKeys = AddressKeys::new(&["network.peer.address"]);
@@ -66,6 +66,7 @@ proptest! {
         spans in vec((vec(any::<prop::sample::Index>(), 0..5), vec(anything(), 0..2)), 4..12),
         limits in any_limits(),
         chars in prop_oneof![9 => Just(None), 1 => Just(Some(3usize))],
+        trace_state in any_trace_state(),
     ) {
         let tellers = [Teller::new(), Teller::new()];
         let ways = Ways::limited(limits);
@@ -104,8 +105,9 @@ proptest! {
                 tell(&mut told);
                 told.into_builder()
             };
-            let by_sdk = ways.by_sdk.start_remote(&Context::new(), parent(1), &describe);
-            let new = NewSpan::new(child(), SpanId::from(2), true);
+            let parent = parent_with(1, trace_state.clone());
+            let by_sdk = ways.by_sdk.start_remote(&Context::new(), parent, &describe);
+            let new = NewSpan::new(child_with(trace_state.clone()), SpanId::from(2), true);
             let by_itself = recorder.start(&Context::new(), new, &mut |into| tell(into));
             say(by_sdk.context(), said);
             say(&by_itself, said);
