@@ -77,7 +77,7 @@ impl Limits {
     }
 
     /// Whether what waits is worth a batch before its time: half of the bytes that one may have, since more comes while the
-    /// batch before it is on its way, or all of the spans, as who limits those expects.
+    /// batch before it is on its way, or all of its spans where those are limited.
     pub(crate) const fn is_batch(&self, pending_bytes: usize, held_spans: u64) -> bool {
         pending_bytes >= self.batch_bytes.div_ceil(2) || held_spans >= self.batch_spans as u64
     }
