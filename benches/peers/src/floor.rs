@@ -67,6 +67,7 @@ pub struct Current {
 pub struct Sent {
     propagator: Propagator,
 }
+
 /// The service of [`FloorLayer`].
 #[derive(Clone, Debug)]
 pub struct Floor<S, K> {
@@ -91,6 +92,7 @@ pin_project! {
         kept: Option<K::Kept>,
     }
 }
+
 static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 // === impl Keep ===
@@ -179,6 +181,7 @@ impl Keep for Sent {
         Current::enter(kept, work)
     }
 }
+
 fn has_context(headers: &HeaderMap) -> bool {
     headers.contains_key(&TRACEPARENT) || headers.contains_key(&BAGGAGE)
 }

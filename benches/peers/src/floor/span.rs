@@ -62,6 +62,7 @@ pub struct Begun {
     span: Vec<u8>,
     ledger: Arc<Ledger>,
 }
+
 impl LeastSpan {
     /// Spans go by the transport of `exporter`, as [`Batch`]es.
     pub fn new(exporter: &Exporter) -> Self {
