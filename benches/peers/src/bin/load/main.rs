@@ -88,6 +88,9 @@ const SCENARIOS: [Scenario; 8] = [
 const THROUGHPUT: f64 = 0.95;
 const P99: f64 = 1.10;
 
+/// What it is to keep of the floor's, where the floor itself does not keep so much.
+const FLOOR: f64 = 0.90;
+
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -393,9 +396,15 @@ fn verdict(ours: &Found, bare: &Found, floor: Option<&Found>) {
         verdict(p99 <= P99),
     );
     if let Some(floor) = floor {
+        let its = of_bare(floor, bare, throughput);
+        let of_floor = of_bare(ours, floor, throughput);
         println!(
-            "Ours has {:.2} of the throughput of the last floor, {:.2} of its p99, and takes {:+.2} µs.",
-            of_bare(ours, floor, throughput),
+            "The last floor has {its:.2} of the throughput, and ours {of_floor:.2} of that, {}, with {:.2} of its p99 and {:+.2} µs.",
+            if of_floor >= FLOOR {
+                "within a tenth"
+            } else {
+                "**more than a tenth less**"
+            },
             of_bare(ours, floor, |round| round.p99),
             median(
                 ours.rounds
