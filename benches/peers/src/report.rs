@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::path::{Path, Protocol};
 use crate::peers::{CURRENT, ENDING, OURS, OURS_ON_SDK, PLAIN, ROOM, SENT};
-use crate::row::{Effort, Said, listen, measure};
+use crate::row::{Effort, NANOS, Said, listen, listen_often, measure, number_of};
 use crate::table::{Table, version_of};
 
 /// Measures every path, or those that are named on the command line, each in a process of its own, and prints the tables.
@@ -28,7 +28,8 @@ pub fn run(program: &str, paths: &'static [Path]) {
     assert_eq!(unknown, None, "a path that there is not");
     let is_wanted = |path: &&Path| arguments.is_empty() || arguments.contains(&path.id);
     for path in paths.iter().filter(is_wanted) {
-        let times = listen(program, &["--path", path.id]);
+        let processes = Effort::from_env().processes;
+        let times = listen_often(program, &["--path", path.id], processes);
         let allocations = listen("allocations", &["--path", path.id]);
         if matches!(
             path.id,
@@ -104,14 +105,12 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
         "bytes allocated",
         "attributes",
     ]);
-    let number = |said: &Said, name: &str, key: &str| -> Option<f64> {
-        said.get(name)?.get(key)?.parse().ok()
-    };
-    let plain = number(times, PLAIN, "nanos").unwrap_or(f64::NAN);
+    let plain = number_of(times, PLAIN, NANOS).unwrap_or(f64::NAN);
     for (name, of) in in_order(times) {
-        let nanos = number(times, name, "nanos").unwrap_or(f64::NAN);
+        let nanos = number_of(times, name, NANOS).unwrap_or(f64::NAN);
         let count = |key| {
-            number(allocations, name, key).map_or("–".to_owned(), |count| format!("{count:.0}"))
+            number_of(allocations, name, key)
+                .map_or("–".to_owned(), |count| format!("{count:.0}"))
         };
         table.push([
             name.to_owned(),
@@ -125,11 +124,11 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
         ]);
     }
     table.print();
-    let bare = number(times, "bare", "nanos").unwrap_or(f64::NAN);
+    let bare = number_of(times, "bare", NANOS).unwrap_or(f64::NAN);
     println!("The bare service: {bare:.0} ns, taken off above.");
 
-    let nanos = number(times, OURS, "nanos").unwrap_or(f64::NAN);
-    let counted = number(allocations, OURS, "allocations");
+    let nanos = number_of(times, OURS, NANOS).unwrap_or(f64::NAN);
+    let counted = number_of(allocations, OURS, "allocations");
     let verdict = |is_met: bool| if is_met { "met" } else { "**missed**" };
     if let Some(budget) = path.budget.of_plain {
         let ratio = nanos / plain;
@@ -144,7 +143,7 @@ fn costs(path: &Path, times: &Said, allocations: &Said) {
             verdict(nanos <= budget)
         );
     }
-    if let Some(fastrace) = number(times, "fastrace-tower", "nanos").filter(|_| path.is_exported) {
+    if let Some(fastrace) = number_of(times, "fastrace-tower", NANOS).filter(|_| path.is_exported) {
         let is_met = nanos < fastrace;
         println!(
             "Budget: below fastrace-tower; ours {nanos:.0}, its {fastrace:.0}: {}.",

@@ -23,7 +23,9 @@ pub type Said = BTreeMap<String, BTreeMap<String, String>>;
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Rounds of 256 requests.
+    /// Processes of each path.
+    pub processes: usize,
+    /// Rounds of 256 requests, in each process.
     pub rounds: usize,
     /// Rounds of 16,384 requests whose spans are exported.
     pub exported_rounds: usize,
@@ -38,14 +40,15 @@ impl Effort {
     ///
     /// When it is something else.
     pub fn from_env() -> Self {
-        let of = |rounds, exported_rounds| Self {
+        let of = |processes, rounds, exported_rounds| Self {
+            processes,
             rounds,
             exported_rounds,
         };
         match std::env::var("TOWLINE_PEERS_EFFORT").as_deref() {
-            Ok("once") => of(1, 1),
-            Ok("short") => of(300, 5),
-            Ok("long" | "") | Err(_) => of(2000, 20),
+            Ok("once") => of(1, 1, 1),
+            Ok("short") => of(1, 300, 5),
+            Ok("long" | "") | Err(_) => of(5, 400, 4),
             Ok(other) => panic!("TOWLINE_PEERS_EFFORT is {other:?}, expected once, short or long"),
         }
     }
@@ -88,6 +91,42 @@ pub fn listen_to(mut command: Command) -> Said {
     said
 }
 
+/// Starts it as often as that, and listens: the quickest round of all processes counts, of the bare service as of the layers.
+/// Where a process finds its memory is luck, and can be a tenth of what a layer takes.
+///
+/// # Panics
+///
+/// When it cannot be started, or fails, or is not to be started at all.
+pub fn listen_often(program: &str, arguments: &[&str], processes: usize) -> Said {
+    let all: Vec<_> = (0..processes).map(|_| listen(program, arguments)).collect();
+    let mut said = all.first().expect("one process at least").clone();
+    let quickest = |subject: &str| {
+        let times = all
+            .iter()
+            .filter_map(|said| number_of(said, subject, GROSS));
+        times.fold(f64::INFINITY, f64::min)
+    };
+    for (subject, of) in &mut said {
+        let baseline = of.get(BASELINE).filter(|baseline| *baseline != subject);
+        let net = quickest(subject) - baseline.map_or(0.0, |baseline| quickest(baseline));
+        of.insert(NANOS.to_owned(), net.to_string());
+    }
+    said
+}
+
+/// A number that was said of a layer.
+pub fn number_of(said: &Said, subject: &str, key: &str) -> Option<f64> {
+    said.get(subject)?.get(key)?.parse().ok()
+}
+
+/// What a layer takes: over its baseline.
+pub const NANOS: &str = "nanos";
+
+/// The same with its baseline.
+const GROSS: &str = "gross";
+
+const BASELINE: &str = "baseline";
+
 /// Measures all layers on this path, or one, as a profiler wants it, and says what they take.
 pub fn measure(path: &'static Path, effort: Effort, only: Option<&str>) {
     let mut bench = Bench::new(path);
@@ -107,7 +146,7 @@ pub fn measure(path: &'static Path, effort: Effort, only: Option<&str>) {
         say(subject.name, "package", subject.package);
         say(
             subject.name,
-            "baseline",
+            BASELINE,
             bench.subjects[subject.baseline].name,
         );
         say_facts(subject.name, path, facts);
@@ -121,7 +160,8 @@ pub fn measure(path: &'static Path, effort: Effort, only: Option<&str>) {
             true => *nanos,
             false => nanos - times[subject.baseline],
         };
-        say(subject.name, "nanos", format_args!("{net:.1}"));
+        say(subject.name, NANOS, format_args!("{net:.1}"));
+        say(subject.name, GROSS, nanos);
     }
 }
 
