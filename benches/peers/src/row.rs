@@ -27,7 +27,7 @@ pub struct Effort {
     pub processes: usize,
     /// Rounds of 256 requests, in each process.
     pub rounds: usize,
-    /// Rounds of 16,384 requests whose spans are exported.
+    /// Rounds of 16,384 requests whose spans are exported, in each process.
     pub exported_rounds: usize,
 }
 
