@@ -4,27 +4,59 @@ use std::sync::Arc;
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use crate::encode::scope_len;
+use crate::wire::{nested_len, put_len};
 
-/// A run of records, each an encoded span behind the index of its scope and its length.
+/// Encoded spans in the order in which they ended, in series of one scope each.
 ///
-/// The memory for the records is allocated once and never grows.
+/// A series stands as it does in a `ScopeSpans`: each span behind its key and its length. So a batch takes
+/// a whole series by one copy, and nobody looks at its spans one by one.
+///
+/// The memory for them is allocated once and never grows.
 pub(super) struct Block {
-    records: Vec<u8>,
+    /// The series, each behind its [`Head`].
+    bytes: Vec<u8>,
+    /// The head of the last series, and where it stands.
+    last: Head,
+    last_at: usize,
     limit_bytes: usize,
     charge_bytes: usize,
     scopes: Vec<Arc<InstrumentationScope>>,
     scope_bytes: usize,
 }
 
-/// One span in a block.
+/// What stands before a series.
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    /// Index into the block's scopes.
+    scope: u16,
+    spans: u16,
+    len: u32,
+}
+
+/// How far a block has been read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    /// Where the head of a series begins.
+    head: usize,
+    /// What has been taken of the series.
+    taken: Extent,
+}
+
+/// So many spans of so many bytes, their keys and lengths included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) spans: usize,
+    pub(super) bytes: usize,
+}
+
+/// Spans of one scope, one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
+pub(super) struct Series {
     /// Index into the block's scopes.
     pub(super) scope: usize,
-    /// Where the span begins.
+    pub(super) extent: Extent,
+    /// Where the first of them begins.
     pub(super) start: usize,
-    /// Where it ends, and the next record begins.
-    pub(super) end: usize,
 }
 
 /// The scope of a span that goes into a block.
@@ -46,10 +78,12 @@ pub(super) struct KnownScopes {
 // === impl Block ===
 
 impl Block {
-    /// A block for records of `limit_bytes` together, which counts as `charge_bytes`.
+    /// A block for spans of `limit_bytes` together, which counts as `charge_bytes`.
     pub(super) fn new(limit_bytes: usize, charge_bytes: usize) -> Self {
         Self {
-            records: Vec::with_capacity(limit_bytes),
+            bytes: Vec::with_capacity(limit_bytes),
+            last: Head::default(),
+            last_at: 0,
             limit_bytes,
             charge_bytes,
             scopes: Vec::new(),
@@ -59,14 +93,14 @@ impl Block {
 
     /// Forgets the content, keeps the memory.
     pub(super) fn clear(&mut self) {
-        self.records.clear();
+        self.bytes.clear();
         self.scopes.clear();
         self.scope_bytes = 0;
     }
 
     /// Whether a span of this length fits in.
     pub(super) const fn has_room(&self, span_len: usize) -> bool {
-        self.limit_bytes - self.records.len() >= record_len(span_len)
+        self.limit_bytes - self.bytes.len() >= most_len(span_len)
     }
 
     /// The index of `scope` in this block, if it has one.
@@ -89,38 +123,54 @@ impl Block {
         self.scopes.len() - 1
     }
 
+    /// Appends a span, for which there is room.
     pub(super) fn push(&mut self, scope: usize, span: &[u8]) {
-        self.records
-            .extend_from_slice(&(scope as u32).to_le_bytes());
-        self.records
-            .extend_from_slice(&(span.len() as u32).to_le_bytes());
-        self.records.extend_from_slice(span);
+        let scope = scope as u16;
+        if self.bytes.is_empty() || self.last.scope != scope || self.last.spans == u16::MAX {
+            self.last_at = self.bytes.len();
+            self.last = Head {
+                scope,
+                ..Head::default()
+            };
+            self.bytes.extend_from_slice(&self.last.to_bytes());
+        }
+        put_len(&mut self.bytes, SPANS, span.len());
+        self.bytes.extend_from_slice(span);
+        self.last.spans += 1;
+        self.last.len += nested_len(span.len()) as u32;
+        let head = self.bytes.get_mut(self.last_at..);
+        if let Some(head) = head.and_then(<[u8]>::first_chunk_mut) {
+            *head = self.last.to_bytes();
+        }
     }
 
-    /// The record that begins at `start`; `None` at the end.
-    pub(super) fn record(&self, start: usize) -> Option<Record> {
-        let header = self
-            .records
-            .get(start..start.checked_add(RECORD_HEADER_BYTES)?)?;
-        let (scope, len) = header.split_first_chunk::<4>()?;
-        let start = start + RECORD_HEADER_BYTES;
-        let len = u32::from_le_bytes(*len.first_chunk()?) as usize;
-        Some(Record {
-            scope: u32::from_le_bytes(*scope) as usize,
-            start,
-            end: start + len,
+    /// What is left of the series at `position`; `None` at the end of the block.
+    pub(super) fn series(&self, position: Position) -> Option<Series> {
+        let head = Head::from_bytes(*self.bytes.get(position.head..)?.first_chunk()?);
+        Some(Series {
+            scope: usize::from(head.scope),
+            extent: Extent {
+                spans: usize::from(head.spans) - position.taken.spans,
+                bytes: head.len as usize - position.taken.bytes,
+            },
+            start: position.head + HEAD_BYTES + position.taken.bytes,
         })
     }
 
-    /// The bytes of a record that was read from this block.
-    pub(super) fn bytes(&self, record: Range<usize>) -> &[u8] {
-        self.records.get(record).unwrap_or_default()
+    /// The bytes of a series that was read from this block, or of a part of it.
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
     }
 
-    /// How many spans it has, and what they take in the buffer.
-    pub(super) fn content(&self) -> (u64, usize) {
-        let records = std::iter::successors(self.record(0), |record| self.record(record.end));
-        (records.count() as u64, self.records.len())
+    /// What all its spans are.
+    pub(super) fn content(&self) -> Extent {
+        let mut content = Extent::default();
+        let mut position = Position::default();
+        while let Some(series) = self.series(position) {
+            content = content.and(series.extent);
+            position = position.after(series, series.extent);
+        }
+        content
     }
 
     pub(super) fn scopes(&self) -> &[Arc<InstrumentationScope>] {
@@ -135,6 +185,54 @@ impl Block {
     /// What its scopes count as.
     pub(super) const fn scope_bytes(&self) -> usize {
         self.scope_bytes
+    }
+}
+
+// === impl Head ===
+
+impl Head {
+    fn to_bytes(self) -> [u8; HEAD_BYTES] {
+        let head = u64::from(self.len) << 32 | u64::from(self.spans) << 16 | u64::from(self.scope);
+        head.to_le_bytes()
+    }
+
+    const fn from_bytes(bytes: [u8; HEAD_BYTES]) -> Self {
+        let head = u64::from_le_bytes(bytes);
+        Self {
+            scope: head as u16,
+            spans: (head >> 16) as u16,
+            len: (head >> 32) as u32,
+        }
+    }
+}
+
+// === impl Position ===
+
+impl Position {
+    /// Behind `taken` of the series that begins here.
+    pub(super) fn after(self, series: Series, taken: Extent) -> Self {
+        if taken == series.extent {
+            Self {
+                head: series.start + taken.bytes,
+                taken: Extent::default(),
+            }
+        } else {
+            Self {
+                head: self.head,
+                taken: self.taken.and(taken),
+            }
+        }
+    }
+}
+
+// === impl Extent ===
+
+impl Extent {
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            spans: self.spans + other.spans,
+            bytes: self.bytes + other.bytes,
+        }
     }
 }
 
@@ -176,9 +274,9 @@ impl KnownScopes {
     }
 }
 
-/// What a span of this length takes in a block.
-pub(super) const fn record_len(span_len: usize) -> usize {
-    RECORD_HEADER_BYTES + span_len
+/// What a span of this length takes in a block at the most: it may begin a series.
+pub(super) const fn most_len(span_len: usize) -> usize {
+    HEAD_BYTES + nested_len(span_len)
 }
 
 /// What a scope takes in memory, roughly and not less.
@@ -201,7 +299,10 @@ pub(super) fn same_scope(one: &InstrumentationScope, other: &InstrumentationScop
         && (one.attributes().eq(other.attributes()) || one == other)
 }
 
-const RECORD_HEADER_BYTES: usize = 8;
+const HEAD_BYTES: usize = 8;
+
+/// `ScopeSpans.spans`.
+const SPANS: u32 = 2;
 
 /// Scopes of one block.
 const MAX_SCOPES: usize = 64;
@@ -214,21 +315,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_back_in_order() {
+    fn spans_come_back_in_series_of_one_scope_each() {
+        let mut block = Block::new(64, 64);
+        let scope = |name| Arc::new(InstrumentationScope::builder(name).build());
+        let (one, other) = (block.add_scope(scope("a")), block.add_scope(scope("b")));
+        block.push(one, b"one");
+        block.push(one, b"");
+        block.push(other, b"three");
+        block.push(one, b"4");
+        let mut found = Vec::new();
+        let mut position = Position::default();
+        while let Some(series) = block.series(position) {
+            let bytes = block.bytes(series.start..series.start + series.extent.bytes);
+            found.push((series.scope, series.extent.spans, bytes.to_vec()));
+            position = position.after(series, series.extent);
+        }
+        assert_eq!(
+            found,
+            [
+                (one, 2, b"\x12\x03one\x12\x00".to_vec()),
+                (other, 1, b"\x12\x05three".to_vec()),
+                (one, 1, b"\x12\x014".to_vec()),
+            ]
+        );
+        let (spans, bytes) = (4, 7 + 7 + 3);
+        assert_eq!(block.content(), Extent { spans, bytes });
+        // Three heads; one more for the next, with a key and a length.
+        let room = 64 - 3 * 8 - bytes - 8 - 2;
+        assert!(block.has_room(room));
+        assert!(!block.has_room(room + 1));
+    }
+
+    #[test]
+    fn a_series_can_be_taken_bit_by_bit() {
         let mut block = Block::new(64, 64);
         let scope = block.add_scope(Arc::new(InstrumentationScope::builder("a").build()));
         block.push(scope, b"one");
-        block.push(scope, b"");
-        block.push(scope, b"three");
-        let mut spans = Vec::new();
-        let mut at = 0;
-        while let Some(record) = block.record(at) {
-            spans.push(block.bytes(record.start..record.end).to_vec());
-            at = record.end;
+        block.push(scope, b"four");
+        let whole = block.series(Position::default()).unwrap();
+        let first = Extent { spans: 1, bytes: 5 };
+        let between = Position::default().after(whole, first);
+        let rest = block.series(between).unwrap();
+        assert_eq!(rest.extent, Extent { spans: 1, bytes: 6 });
+        assert_eq!(rest.start, whole.start + 5);
+        assert!(block.series(between.after(rest, rest.extent)).is_none());
+    }
+
+    #[test]
+    fn a_series_has_an_end() {
+        const SPANS: usize = u16::MAX as usize + 2;
+        let mut block = Block::new(2 * SPANS + 64, 2 * SPANS + 64);
+        let scope = block.add_scope(Arc::new(InstrumentationScope::builder("a").build()));
+        for _ in 0..SPANS {
+            block.push(scope, b"");
         }
-        assert_eq!(spans, [&b"one"[..], b"", b"three"]);
-        assert!(block.has_room(64 - 32 - 8));
-        assert!(!block.has_room(64 - 32 - 7));
+        let first = block.series(Position::default()).unwrap();
+        assert_eq!(first.extent.spans, usize::from(u16::MAX));
+        let second = Position::default().after(first, first.extent);
+        assert_eq!(block.series(second).unwrap().extent.spans, 2);
+        let (spans, bytes) = (SPANS, 2 * SPANS);
+        assert_eq!(block.content(), Extent { spans, bytes });
+    }
+
+    #[test]
+    fn a_block_that_is_used_again_begins_anew() {
+        let mut block = Block::new(64, 64);
+        let scope = |name| Arc::new(InstrumentationScope::builder(name).build());
+        for (name, span) in [("a", &b"one"[..]), ("b", b"two and a half")] {
+            let index = block.add_scope(scope(name));
+            block.push(index, span);
+            let bytes = 2 + span.len();
+            assert_eq!(block.content(), Extent { spans: 1, bytes });
+            block.clear();
+            assert!(block.series(Position::default()).is_none());
+        }
     }
 
     #[test]

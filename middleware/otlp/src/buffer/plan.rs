@@ -4,14 +4,14 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 
 use super::Limits;
-use super::block::{Block, record_len, same_scope};
+use super::block::{Block, Extent, Position, Series, same_scope};
 use crate::encode::Envelope;
-use crate::wire::{MAX_LEN_LEN, nested_len, put_len};
+use crate::wire::{MAX_LEN_LEN, Reader, nested_len, put_len};
 
 /// What goes into the next batch.
 #[derive(Default)]
 pub(super) struct Plan {
-    records: Vec<Planned>,
+    pieces: Vec<Piece>,
     groups: Vec<Group>,
     /// For the scopes of the block at hand, the group of each once it is known.
     group_of_scope: Vec<Option<usize>>,
@@ -19,12 +19,13 @@ pub(super) struct Plan {
     limit_spans: usize,
     /// At least the bytes of the batch.
     bound_bytes: usize,
-    /// What the spans take in the buffer.
-    pending_bytes: usize,
+    /// What is planned, as it stands in the buffer.
+    extent: Extent,
 }
 
+/// Spans of one group that stand together in a block.
 #[derive(Clone, Copy, Debug)]
-struct Planned {
+struct Piece {
     group: usize,
     block: usize,
     start: usize,
@@ -46,66 +47,94 @@ impl Plan {
     pub(super) fn clear(&mut self, limits: &Limits, resource_len: usize) {
         self.limit_bytes = limits.batch_bytes;
         self.limit_spans = limits.batch_spans;
-        self.records.clear();
+        self.pieces.clear();
         self.groups.clear();
         self.bound_bytes = NESTING_BYTES + resource_len;
-        self.pending_bytes = 0;
+        self.extent = Extent::default();
     }
 
-    /// Takes what fits of `block` from `start`; gives where to go on if something is left.
-    pub(super) fn add_block(&mut self, index: usize, block: &Block, start: usize) -> Option<usize> {
+    /// Takes what fits of `block` from `position`; gives where to go on if something is left.
+    pub(super) fn add_block(
+        &mut self,
+        index: usize,
+        block: &Block,
+        mut position: Position,
+    ) -> Option<Position> {
         self.group_of_scope.clear();
         self.group_of_scope.resize(block.scopes().len(), None);
-        let mut at = start;
-        while let Some(record) = block.record(at) {
+        while let Some(series) = block.series(position) {
             let (Some(scope), Some(known)) = (
-                block.scopes().get(record.scope),
-                self.group_of_scope.get(record.scope).copied(),
+                block.scopes().get(series.scope),
+                self.group_of_scope.get(series.scope).copied(),
             ) else {
                 break;
             };
-            let span_bytes = NESTING_BYTES + (record.end - record.start);
-            let group = match known.or_else(|| self.group(scope)) {
-                Some(group) if self.fits(span_bytes) => group,
-                Some(_) => return Some(at),
-                None => match self.add_group(scope, span_bytes) {
-                    Some(group) => group,
-                    None => return Some(at),
-                },
-            };
-            if let Some(known) = self.group_of_scope.get_mut(record.scope) {
+            let group = known.or_else(|| self.group(scope));
+            let new = group.is_none().then(|| Group::of(scope));
+            let new_bytes = new.as_ref().map_or(0, Group::bound_bytes);
+            let taken = self.what_fits(block, series, new_bytes);
+            if taken.spans == 0 {
+                return Some(position);
+            }
+            self.groups.extend(new);
+            let group = group.unwrap_or(self.groups.len() - 1);
+            if let Some(known) = self.group_of_scope.get_mut(series.scope) {
                 *known = Some(group);
             }
-            self.add(
+            self.bound_bytes += new_bytes + taken.bytes;
+            self.extent = self.extent.and(taken);
+            if let Some(group) = self.groups.get_mut(group) {
+                group.span_bytes += taken.bytes;
+            }
+            self.pieces.push(Piece {
                 group,
-                Planned {
-                    group,
-                    block: index,
-                    start: record.start,
-                    end: record.end,
-                },
-            );
-            self.bound_bytes += span_bytes;
-            at = record.end;
+                block: index,
+                start: series.start,
+                end: series.start + taken.bytes,
+            });
+            position = position.after(series, taken);
+            if taken.spans < series.extent.spans {
+                return Some(position);
+            }
         }
         None
     }
 
     /// How many spans it has.
     pub(super) const fn spans(&self) -> usize {
-        self.records.len()
+        self.extent.spans
     }
 
     /// What they take in the buffer.
     pub(super) const fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.extent.bytes
     }
 
-    /// Whether a span of so many bytes is within the limits; the first one always is.
-    fn fits(&self, bytes: usize) -> bool {
-        self.records.is_empty()
-            || (self.records.len() < self.limit_spans
-                && self.bound_bytes + bytes <= self.limit_bytes)
+    /// As much from the beginning of `series` as is within the limits together with `new_bytes`.
+    fn what_fits(&self, block: &Block, series: Series, new_bytes: usize) -> Extent {
+        let fits = |taken: Extent| {
+            // The first span of a batch always does.
+            self.extent.spans + taken.spans == 1
+                || (self.extent.spans + taken.spans <= self.limit_spans
+                    && self.bound_bytes + new_bytes + taken.bytes <= self.limit_bytes)
+        };
+        if fits(series.extent) {
+            return series.extent;
+        }
+        let bytes = block.bytes(series.start..series.start + series.extent.bytes);
+        let mut spans = Reader::new(bytes);
+        let mut taken = Extent::default();
+        while let Some(Ok(_)) = spans.next() {
+            let more = Extent {
+                spans: taken.spans + 1,
+                bytes: bytes.len() - spans.rest().len(),
+            };
+            if !fits(more) {
+                break;
+            }
+            taken = more;
+        }
+        taken
     }
 
     fn group(&self, scope: &Arc<InstrumentationScope>) -> Option<usize> {
@@ -114,37 +143,12 @@ impl Plan {
             .position(|group| Arc::ptr_eq(&group.scope, scope) || same_scope(&group.scope, scope))
     }
 
-    /// A new group, if it and its first span fit.
-    fn add_group(&mut self, scope: &Arc<InstrumentationScope>, span_bytes: usize) -> Option<usize> {
-        let envelope = Envelope::of_scope(scope);
-        let envelope_bytes = NESTING_BYTES + envelope.len();
-        if !self.fits(envelope_bytes + span_bytes) {
-            return None;
-        }
-        self.bound_bytes += envelope_bytes;
-        self.groups.push(Group {
-            scope: Arc::clone(scope),
-            envelope,
-            span_bytes: 0,
-        });
-        Some(self.groups.len() - 1)
-    }
-
-    fn add(&mut self, group: usize, planned: Planned) {
-        let span_len = planned.end - planned.start;
-        if let Some(group) = self.groups.get_mut(group) {
-            group.span_bytes += nested_len(span_len);
-        }
-        self.pending_bytes += record_len(span_len);
-        self.records.push(planned);
-    }
-
     /// `ExportTraceServiceRequest { resource_spans = 1 { .., scope_spans = 2 { .., spans = 2 } }
     /// }`.
     pub(super) fn encode(&mut self, resource: &Envelope, blocks: &VecDeque<Block>) -> Vec<u8> {
         if self.groups.len() > 1 {
             // Stable: within its scope each span keeps its place.
-            self.records.sort_by_key(|planned| planned.group);
+            self.pieces.sort_by_key(|piece| piece.group);
         }
         let scope_spans: usize = self
             .groups
@@ -154,18 +158,16 @@ impl Plan {
         let resource_spans = resource.len() + scope_spans;
         let mut out = Vec::with_capacity(nested_len(resource_spans));
         put_len(&mut out, 1, resource_spans);
-        let mut records = self.records.iter().peekable();
+        let mut pieces = self.pieces.iter().peekable();
         resource.put_around(&mut out, |out| {
             for (index, group) in self.groups.iter().enumerate() {
                 put_len(out, 2, group.len());
                 group.envelope.put_around(out, |out| {
-                    while let Some(planned) = records.next_if(|planned| planned.group == index) {
-                        let span = blocks
-                            .get(planned.block)
-                            .map(|block| block.bytes(planned.start..planned.end))
-                            .unwrap_or_default();
-                        put_len(out, 2, span.len());
-                        out.extend_from_slice(span);
+                    while let Some(piece) = pieces.next_if(|piece| piece.group == index) {
+                        let spans = blocks
+                            .get(piece.block)
+                            .map(|block| block.bytes(piece.start..piece.end));
+                        out.extend_from_slice(spans.unwrap_or_default());
                     }
                 });
             }
@@ -177,6 +179,19 @@ impl Plan {
 // === impl Group ===
 
 impl Group {
+    fn of(scope: &Arc<InstrumentationScope>) -> Self {
+        Self {
+            scope: Arc::clone(scope),
+            envelope: Envelope::of_scope(scope),
+            span_bytes: 0,
+        }
+    }
+
+    /// At least what it takes in a batch besides its spans.
+    const fn bound_bytes(&self) -> usize {
+        NESTING_BYTES + self.envelope.len()
+    }
+
     const fn len(&self) -> usize {
         self.envelope.len() + self.span_bytes
     }

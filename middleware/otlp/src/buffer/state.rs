@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 
-use super::block::{Block, KnownScopes, Scope, record_len, scope_bytes};
+use super::block::{Block, KnownScopes, Scope, most_len, scope_bytes};
 use super::{Ledger, Limits, Loss, Lost, Snapshot};
+use crate::wire::nested_len;
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
 #[derive(Default)]
@@ -55,7 +56,7 @@ impl State {
         match self.try_place(limits, scope, span) {
             Ok(()) => {
                 self.ledger.hold();
-                self.pending_bytes += record_len(span.len());
+                self.pending_bytes += nested_len(span.len());
                 placed.wake = was_empty;
             }
             Err(loss) => {
@@ -65,7 +66,7 @@ impl State {
                 placed.shut = loss == Loss::BufferFull
                     && !was_empty
                     && !self.keep_newest
-                    && record_len(span.len()) <= limits.block_bytes();
+                    && most_len(span.len()) <= limits.block_bytes();
             }
         }
         let due = placed.shut || limits.is_batch(self.pending_bytes, self.ledger.held);
@@ -128,9 +129,9 @@ impl State {
     }
 
     fn new_block(&mut self, limits: &Limits, span: &[u8]) -> Result<Block, Loss> {
-        let record = record_len(span.len());
+        let most = most_len(span.len());
         let size = limits.block_bytes();
-        if record <= size {
+        if most <= size {
             if let Some(block) = self.spare.pop() {
                 return Ok(block);
             }
@@ -146,8 +147,8 @@ impl State {
             return Ok(Block::new(size, size));
         }
         // A block of its own. While its batch is formed the span is held twice.
-        let needed = record.saturating_mul(2);
-        if needed > limits.capacity_bytes() || u32::try_from(record).is_err() {
+        let needed = most.saturating_mul(2);
+        if needed > limits.capacity_bytes() || u32::try_from(most).is_err() {
             return Err(Loss::TooLarge);
         }
         while !self.has_room(limits, needed) {
@@ -158,7 +159,7 @@ impl State {
             }
         }
         self.block_bytes += needed;
-        Ok(Block::new(record, needed))
+        Ok(Block::new(most, needed))
     }
 
     /// Gives up the oldest block, where that is allowed; says whether it did.
@@ -169,10 +170,10 @@ impl State {
         let Some(block) = self.queue.pop_front() else {
             return false;
         };
-        let (spans, bytes) = block.content();
-        self.ledger.evict(spans);
-        self.evicted += spans;
-        self.pending_bytes -= bytes;
+        let content = block.content();
+        self.ledger.evict(content.spans as u64);
+        self.evicted += content.spans as u64;
+        self.pending_bytes -= content.bytes;
         self.recycle(limits, block);
         true
     }
