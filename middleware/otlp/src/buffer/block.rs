@@ -4,7 +4,7 @@ use std::sync::Arc;
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use crate::encode::scope_len;
-use crate::wire::{nested_len, put_len};
+use crate::wire::{NESTING_BYTES, put_len, wire_type};
 
 /// Encoded spans in the order in which they ended, in series of one scope each.
 ///
@@ -123,8 +123,8 @@ impl Block {
         self.scopes.len() - 1
     }
 
-    /// Appends a span, for which there is room.
-    pub(super) fn push(&mut self, scope: usize, span: &[u8]) {
+    /// Appends a span, for which there is room; gives what it takes with its key and its length.
+    pub(super) fn push(&mut self, scope: usize, span: &[u8]) -> usize {
         let scope = scope as u16;
         if self.bytes.is_empty() || self.last.scope != scope || self.last.spans == u16::MAX {
             self.last_at = self.bytes.len();
@@ -134,14 +134,24 @@ impl Block {
             };
             self.bytes.extend_from_slice(&self.last.to_bytes());
         }
-        put_len(&mut self.bytes, SPANS, span.len());
+        let start = self.bytes.len();
+        match span.len() {
+            // Most: one look at whether there is room for all three bytes.
+            len @ 0x80..0x4000 => {
+                let head = [SPANS_KEY, len as u8 | 0x80, (len >> 7) as u8];
+                self.bytes.extend_from_slice(&head);
+            }
+            len => put_len(&mut self.bytes, SPANS, len),
+        }
         self.bytes.extend_from_slice(span);
+        let taken = self.bytes.len() - start;
         self.last.spans += 1;
-        self.last.len += nested_len(span.len()) as u32;
+        self.last.len += taken as u32;
         let head = self.bytes.get_mut(self.last_at..);
         if let Some(head) = head.and_then(<[u8]>::first_chunk_mut) {
             *head = self.last.to_bytes();
         }
+        taken
     }
 
     /// What is left of the series at `position`; `None` at the end of the block.
@@ -276,7 +286,7 @@ impl KnownScopes {
 
 /// What a span of this length takes in a block at the most: it may begin a series.
 pub(super) const fn most_len(span_len: usize) -> usize {
-    HEAD_BYTES + nested_len(span_len)
+    HEAD_BYTES + NESTING_BYTES + span_len
 }
 
 /// What a scope takes in memory, roughly and not less.
@@ -303,6 +313,7 @@ const HEAD_BYTES: usize = 8;
 
 /// `ScopeSpans.spans`.
 const SPANS: u32 = 2;
+const SPANS_KEY: u8 = (SPANS << 3 | wire_type::LEN) as u8;
 
 /// Scopes of one block.
 const MAX_SCOPES: usize = 64;
@@ -340,10 +351,33 @@ mod tests {
         );
         let (spans, bytes) = (4, 7 + 7 + 3);
         assert_eq!(block.content(), Extent { spans, bytes });
-        // Three heads; one more for the next, with a key and a length.
-        let room = 64 - 3 * 8 - bytes - 8 - 2;
+        // Three heads; one more for the next, with a key and a length as long as it may be.
+        let room = 64 - 3 * 8 - bytes - 8 - 6;
         assert!(block.has_room(room));
         assert!(!block.has_room(room + 1));
+    }
+
+    #[test]
+    fn spans_stand_behind_their_keys_and_lengths() {
+        for len in [0, 1, 0x7f, 0x80, 0x81, 0x3fff, 0x4000, 0x1f_ffff, 0x20_0000] {
+            let mut block = Block::new(most_len(len), 0);
+            let scope = block.add_scope(Arc::new(InstrumentationScope::builder("a").build()));
+            assert!(block.has_room(len));
+            let taken = block.push(scope, &vec![7; len]);
+            let series = block.series(Position::default()).unwrap();
+            assert_eq!((series.extent.spans, series.extent.bytes), (1, taken));
+            let mut expected = Vec::new();
+            put_len(&mut expected, 2, len);
+            expected.resize(expected.len() + len, 7);
+            assert!(
+                block.bytes(series.start..series.start + taken) == expected,
+                "{len}"
+            );
+            assert!(
+                block.bytes.capacity() == most_len(len),
+                "{len}: it has not grown"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use opentelemetry::InstrumentationScope;
 use super::Limits;
 use super::block::{Block, Extent, Position, Series, same_scope};
 use crate::encode::Envelope;
-use crate::wire::{MAX_LEN_LEN, Reader, nested_len, put_len};
+use crate::wire::{NESTING_BYTES, Reader, nested_len, put_len};
 
 /// What goes into the next batch.
 #[derive(Default)]
@@ -196,6 +196,3 @@ impl Group {
         self.envelope.len() + self.span_bytes
     }
 }
-
-/// At most what stands before a nested message: its key and its length.
-const NESTING_BYTES: usize = 1 + MAX_LEN_LEN;

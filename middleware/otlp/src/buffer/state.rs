@@ -2,7 +2,6 @@ use std::collections::VecDeque;
 
 use super::block::{Block, KnownScopes, Scope, most_len, scope_bytes};
 use super::{Ledger, Limits, Loss, Lost, Snapshot};
-use crate::wire::nested_len;
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
 #[derive(Default)]
@@ -54,9 +53,9 @@ impl State {
         let was_empty = self.pending_bytes == 0;
         let mut placed = Placed::default();
         match self.try_place(limits, scope, span) {
-            Ok(()) => {
+            Ok(bytes) => {
                 self.ledger.hold();
-                self.pending_bytes += nested_len(span.len());
+                self.pending_bytes += bytes;
                 placed.wake = was_empty;
             }
             Err(loss) => {
@@ -77,7 +76,7 @@ impl State {
         placed
     }
 
-    fn try_place(&mut self, limits: &Limits, scope: Scope<'_>, span: &[u8]) -> Result<(), Loss> {
+    fn try_place(&mut self, limits: &Limits, scope: Scope<'_>, span: &[u8]) -> Result<usize, Loss> {
         if self.closed {
             return Err(Loss::Shutdown);
         }
@@ -92,8 +91,7 @@ impl State {
             .filter(|block| block.has_room(span.len()))
         {
             if let Some(index) = block.scope_index(scope.get()) {
-                block.push(index, span);
-                return Ok(());
+                return Ok(block.push(index, span));
             }
             if block.has_scope_room() {
                 return self.place_in_last(limits, scope, span);
@@ -110,7 +108,7 @@ impl State {
         limits: &Limits,
         scope: Scope<'_>,
         span: &[u8],
-    ) -> Result<(), Loss> {
+    ) -> Result<usize, Loss> {
         let scope = scope.share(&mut self.known_scopes);
         let bytes = scope_bytes(&scope);
         while !self.has_room(limits, bytes) {
@@ -123,9 +121,8 @@ impl State {
             return Err(Loss::BufferFull);
         };
         let index = block.add_scope(scope);
-        block.push(index, span);
         self.block_bytes += bytes;
-        Ok(())
+        Ok(block.push(index, span))
     }
 
     fn new_block(&mut self, limits: &Limits, span: &[u8]) -> Result<Block, Loss> {

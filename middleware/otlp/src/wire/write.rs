@@ -87,6 +87,9 @@ impl<const N: usize> Default for Run<N> {
 /// The bytes that a length can take as a varint: protobuf messages end at 2 GiB.
 pub const MAX_LEN_LEN: usize = 5;
 
+/// At most what stands before a nested message: its key and its length.
+pub const NESTING_BYTES: usize = 1 + MAX_LEN_LEN;
+
 #[cfg(test)]
 mod tests {
     use super::*;
