@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::{Batch, MalformedBatch, RESOURCE_SPANS, SCOPE_SPANS, SPANS, messages};
-use crate::wire::{MAX_LEN_LEN, Reader, put_len};
+use crate::wire::{NESTING_BYTES, Reader, put_len};
 
 /// Makes batches of at most `max_bytes` of the spans of one, in their order; a span that is larger
 /// alone gets a batch of its own.
@@ -73,7 +73,7 @@ impl Pieces {
             self.scope.len(),
             span.len(),
         ];
-        content.iter().sum::<usize>() + 3 * (1 + MAX_LEN_LEN)
+        content.iter().sum::<usize>() + 3 * NESTING_BYTES
     }
 
     /// Writes the scope, if it has spans.

@@ -4,12 +4,19 @@ use std::sync::Arc;
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use crate::encode::scope_len;
-use crate::wire::{NESTING_BYTES, put_len, wire_type};
+use crate::wire::{NESTING_BYTES, put_len_at_once};
 
 /// Encoded spans in the order in which they ended, in series of one scope each.
 ///
-/// A series stands as it does in a `ScopeSpans`: each span behind its key and its length. So a batch takes
-/// a whole series by one copy, and nobody looks at its spans one by one.
+/// A series stands as it will in a `ScopeSpans`, each span behind its key and its length:
+///
+/// ```text
+/// scope u16, spans u16, len u32 │ 0x12 len span │ 0x12 len span │ ... │ scope u16, spans u16, ...
+/// the head of a series            its spans: `len` bytes                the head of the next
+/// ```
+///
+/// So a batch takes a series by one copy. Only where a batch ends within one are its spans looked
+/// at one by one.
 ///
 /// The memory for them is allocated once and never grows.
 pub(super) struct Block {
@@ -49,7 +56,7 @@ pub(super) struct Extent {
     pub(super) bytes: usize,
 }
 
-/// Spans of one scope, one behind the other.
+/// Spans of one scope, one behind the other: a series, or what is left of one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Series {
     /// Index into the block's scopes.
@@ -78,7 +85,7 @@ pub(super) struct KnownScopes {
 // === impl Block ===
 
 impl Block {
-    /// A block for spans of `limit_bytes` together, which counts as `charge_bytes`.
+    /// A block of `limit_bytes`, heads included, which counts as `charge_bytes`.
     pub(super) fn new(limit_bytes: usize, charge_bytes: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(limit_bytes),
@@ -100,7 +107,7 @@ impl Block {
 
     /// Whether a span of this length fits in.
     pub(super) const fn has_room(&self, span_len: usize) -> bool {
-        self.limit_bytes - self.bytes.len() >= most_len(span_len)
+        self.limit_bytes - self.bytes.len() >= room_for(span_len)
     }
 
     /// The index of `scope` in this block, if it has one.
@@ -135,20 +142,13 @@ impl Block {
             self.bytes.extend_from_slice(&self.last.to_bytes());
         }
         let start = self.bytes.len();
-        match span.len() {
-            // Most: one look at whether there is room for all three bytes.
-            len @ 0x80..0x4000 => {
-                let head = [SPANS_KEY, len as u8 | 0x80, (len >> 7) as u8];
-                self.bytes.extend_from_slice(&head);
-            }
-            len => put_len(&mut self.bytes, SPANS, len),
-        }
+        put_len_at_once(&mut self.bytes, SPANS, span.len());
         self.bytes.extend_from_slice(span);
         let taken = self.bytes.len() - start;
         self.last.spans += 1;
         self.last.len += taken as u32;
-        let head = self.bytes.get_mut(self.last_at..);
-        if let Some(head) = head.and_then(<[u8]>::first_chunk_mut) {
+        let place = self.bytes.get_mut(self.last_at..);
+        if let Some(head) = place.and_then(<[u8]>::first_chunk_mut) {
             *head = self.last.to_bytes();
         }
         taken
@@ -177,7 +177,7 @@ impl Block {
         let mut content = Extent::default();
         let mut position = Position::default();
         while let Some(series) = self.series(position) {
-            content = content.and(series.extent);
+            content = content.plus(series.extent);
             position = position.after(series, series.extent);
         }
         content
@@ -219,7 +219,7 @@ impl Head {
 // === impl Position ===
 
 impl Position {
-    /// Behind `taken` of the series that begins here.
+    /// Behind `taken` of what is left of the series here.
     pub(super) fn after(self, series: Series, taken: Extent) -> Self {
         if taken == series.extent {
             Self {
@@ -229,7 +229,7 @@ impl Position {
         } else {
             Self {
                 head: self.head,
-                taken: self.taken.and(taken),
+                taken: self.taken.plus(taken),
             }
         }
     }
@@ -238,7 +238,7 @@ impl Position {
 // === impl Extent ===
 
 impl Extent {
-    pub(super) const fn and(self, other: Self) -> Self {
+    pub(super) const fn plus(self, other: Self) -> Self {
         Self {
             spans: self.spans + other.spans,
             bytes: self.bytes + other.bytes,
@@ -285,7 +285,7 @@ impl KnownScopes {
 }
 
 /// What a span of this length takes in a block at the most: it may begin a series.
-pub(super) const fn most_len(span_len: usize) -> usize {
+pub(super) const fn room_for(span_len: usize) -> usize {
     HEAD_BYTES + NESTING_BYTES + span_len
 }
 
@@ -313,10 +313,13 @@ const HEAD_BYTES: usize = 8;
 
 /// `ScopeSpans.spans`.
 const SPANS: u32 = 2;
-const SPANS_KEY: u8 = (SPANS << 3 | wire_type::LEN) as u8;
 
 /// Scopes of one block.
 const MAX_SCOPES: usize = 64;
+const _: () = assert!(
+    MAX_SCOPES <= u16::MAX as usize,
+    "heads have 16 bits for them"
+);
 
 /// What scopes may take that are kept for blocks to come.
 const MAX_KNOWN_BYTES: usize = 64 * 1024;
@@ -324,6 +327,7 @@ const MAX_KNOWN_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::put_len;
 
     #[test]
     fn spans_come_back_in_series_of_one_scope_each() {
@@ -360,7 +364,7 @@ mod tests {
     #[test]
     fn spans_stand_behind_their_keys_and_lengths() {
         for len in [0, 1, 0x7f, 0x80, 0x81, 0x3fff, 0x4000, 0x1f_ffff, 0x20_0000] {
-            let mut block = Block::new(most_len(len), 0);
+            let mut block = Block::new(room_for(len), 0);
             let scope = block.add_scope(Arc::new(InstrumentationScope::builder("a").build()));
             assert!(block.has_room(len));
             let taken = block.push(scope, &vec![7; len]);
@@ -374,7 +378,7 @@ mod tests {
                 "{len}"
             );
             assert!(
-                block.bytes.capacity() == most_len(len),
+                block.bytes.capacity() == room_for(len),
                 "{len}: it has not grown"
             );
         }
@@ -397,17 +401,17 @@ mod tests {
 
     #[test]
     fn a_series_has_an_end() {
-        const SPANS: usize = u16::MAX as usize + 2;
-        let mut block = Block::new(2 * SPANS + 64, 2 * SPANS + 64);
+        const COUNT: usize = u16::MAX as usize + 2;
+        let mut block = Block::new(2 * COUNT + 64, 2 * COUNT + 64);
         let scope = block.add_scope(Arc::new(InstrumentationScope::builder("a").build()));
-        for _ in 0..SPANS {
+        for _ in 0..COUNT {
             block.push(scope, b"");
         }
         let first = block.series(Position::default()).unwrap();
         assert_eq!(first.extent.spans, usize::from(u16::MAX));
         let second = Position::default().after(first, first.extent);
         assert_eq!(block.series(second).unwrap().extent.spans, 2);
-        let (spans, bytes) = (SPANS, 2 * SPANS);
+        let (spans, bytes) = (COUNT, 2 * COUNT);
         assert_eq!(block.content(), Extent { spans, bytes });
     }
 

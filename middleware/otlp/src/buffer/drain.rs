@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::buffer::Limits;
-    use crate::wire::{Payload, Reader, nested_len};
+    use crate::wire::{MAX_LEN_LEN, Payload, Reader, nested_len};
 
     /// The number in front of each span, with the name of its scope.
     type Spans = Vec<(String, u32)>;
@@ -124,7 +124,7 @@ mod tests {
                 let name = String::from_utf8(fields(scope, 1)[0].to_vec()).unwrap();
                 for span in fields(scope_spans, 2) {
                     let number = u32::from_le_bytes(*span.first_chunk().unwrap());
-                    assert!(span[4..].iter().all(|byte| *byte == number as u8));
+                    assert!(span[4..] == vec![number as u8; span.len() - 4], "{number}");
                     spans.push((name.clone(), number));
                 }
             }
@@ -139,13 +139,14 @@ mod tests {
         /// no less than it can.
         #[test]
         fn batches_are_full_and_in_order(
-            pushed in proptest::collection::vec((0..4_usize, 1..30_usize, prop_oneof![9 => 4..700_usize, 1 => 700..3_000_usize]), 1..40),
-            batch_bytes in 1_000..20_000_usize,
+            pushed in proptest::collection::vec((0..4_usize, 1..30_usize, any_len()), 1..40),
+            batch_bytes in prop_oneof![1_000..20_000_usize, 20_000..300_000_usize],
             batch_spans in prop_oneof![Just(usize::MAX), 1..200_usize],
-            drained_after in 0..40_usize,
+            // A bit for each step.
+            drained: u64,
         ) {
             let limits = Limits {
-                buffer_bytes: 16 << 20,
+                buffer_bytes: 32 << 20,
                 buffer_spans: usize::MAX,
                 batch_bytes,
                 batch_spans,
@@ -158,7 +159,8 @@ mod tests {
                 .map(|n| Arc::new(InstrumentationScope::builder(format!("scope {n}")).build()))
                 .collect();
             let (mut sent, mut lens) = (Spans::new(), Vec::new());
-            let mut batches: Vec<Batch> = Vec::new();
+            let mut next = 0;
+            let last = pushed.len() - 1;
             for (step, (scope, times, len)) in pushed.into_iter().enumerate() {
                 for _ in 0..times {
                     let number = sent.len() as u32;
@@ -168,43 +170,45 @@ mod tests {
                     sent.push((format!("scope {scope}"), number));
                     lens.push(nested_len(len));
                 }
-                // In the middle of a series, as often as not.
-                if step == drained_after {
-                    batches.extend(drain.next_parcel(&resource).map(|parcel| parcel.batch));
+                let batches = if step == last { usize::MAX } else { (drained >> step & 1) as usize };
+                for _ in 0..batches {
+                    let Some(Parcel { batch, numbers }) = drain.next_parcel(&resource) else {
+                        break;
+                    };
+                    let end = next + batch.spans();
+                    prop_assert_eq!(numbers, next as u64..end as u64);
+                    prop_assert_eq!(buffer.snapshot().pending_bytes, lens[end..].iter().sum::<usize>());
+                    prop_assert!(batch.spans() <= batch_spans);
+                    prop_assert!(batch.spans() == 1 || batch.len_bytes() <= batch_bytes);
+                    let mut found = spans_of(&batch);
+                    let mut scopes_found: Vec<_> = found.iter().map(|(of, _)| of.clone()).collect();
+                    scopes_found.dedup();
+                    scopes_found.sort();
+                    prop_assert!(scopes_found.windows(2).all(|two| two[0] != two[1]), "a scope comes twice");
+                    // Another would not have fit in, with lengths of scopes and resources as long as they get.
+                    if let (Some((scope, _)), Some(len)) = (sent.get(end), lens.get(end)) {
+                        let is_new = !scopes_found.contains(scope);
+                        let new = if is_new { 2 + "scope 0".len() + 2 + 2 } else { 0 };
+                        let levels = 1 + scopes_found.len() + usize::from(is_new);
+                        let more = batch.len_bytes() + len + new + levels * (MAX_LEN_LEN - 1);
+                        prop_assert!(batch.spans() == batch_spans || more > batch_bytes);
+                    }
+                    // In order within each scope, and together the next of all.
+                    prop_assert!(found.windows(2).all(|two| two[0].0 != two[1].0 || two[0].1 < two[1].1));
+                    found.sort_by_key(|(_, number)| *number);
+                    prop_assert_eq!(&found[..], &sent[next..end]);
+                    next = end;
                 }
-            }
-            let early = batches.len();
-            while let Some(parcel) = drain.next_parcel(&resource) {
-                let first: usize = batches.iter().map(Batch::spans).sum();
-                prop_assert_eq!(parcel.numbers.start, first as u64);
-                prop_assert_eq!(parcel.numbers.end, (first + parcel.batch.spans()) as u64);
-                batches.push(parcel.batch);
-                let left = &lens[first + batches.last().map_or(0, Batch::spans)..];
-                prop_assert_eq!(buffer.snapshot().pending_bytes, left.iter().sum::<usize>());
-            }
-            let mut next = 0;
-            for (index, batch) in batches.iter().enumerate() {
-                let found = spans_of(batch);
-                prop_assert_eq!(found.len(), batch.spans());
-                prop_assert!(batch.spans() <= batch_spans.max(1));
-                prop_assert!(batch.spans() == 1 || batch.len_bytes() <= batch_bytes);
-                // In order within each scope, and together the next of all.
-                prop_assert!(found.windows(2).all(|two| two[0].0 != two[1].0 || two[0].1 < two[1].1));
-                let mut found = found;
-                found.sort_by_key(|(_, number)| *number);
-                let end = next + found.len();
-                prop_assert_eq!(&found[..], &sent[next..end]);
-                // Another would not have fit in: with its scope, and with lengths as long as they get.
-                if index >= early && end < sent.len() {
-                    let more = batch.len_bytes() + lens[end] + 5 * 6 + 4 * 12;
-                    prop_assert!(batch.spans() == batch_spans || more > batch_bytes);
-                }
-                next = end;
             }
             prop_assert_eq!(next, sent.len());
             let ledger = buffer.snapshot().ledger;
             prop_assert_eq!((ledger.held, ledger.in_flight), (0, sent.len() as u64));
         }
+    }
+
+    /// Short ones, longer ones, and a few that need blocks of their own.
+    fn any_len() -> impl Strategy<Value = usize> {
+        prop_oneof![80 => 4..700_usize, 19 => 700..3_000_usize, 1 => 66_000..100_000_usize]
     }
 
     #[test]

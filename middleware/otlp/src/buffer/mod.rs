@@ -2,11 +2,11 @@
 //! short lock.
 //!
 //! Spans stand in the order they ended in a queue of blocks, in series of one scope each, with the
-//! index of the scope in the block's own table. A series stands as it will in the batch: a program
-//! of one scope has a block of spans put into a batch by one copy, and nothing is read that has
-//! left the caches since. Nothing is moved as the queue grows, nothing is kept apart per scope (a
-//! program with a hundred scopes does not hold a hundred half-empty buffers), and a drained block
-//! is used again: in steady state nothing is allocated.
+//! index of the scope in the block's own table. A series stands as it will in the batch, and goes
+//! into it by one copy: where a program has one scope, a whole block does. Nothing is moved as the
+//! queue grows, nothing is kept apart per scope (a program with a hundred scopes does not hold a
+//! hundred half-empty buffers), and a drained block is used again: in steady state nothing is
+//! allocated.
 //!
 //! The bound covers every byte that is held for spans: blocks in the queue, blocks kept to be used
 //! again, blocks being drained, and batches on their way. For the last, room is set aside, so that
@@ -199,7 +199,7 @@ impl Buffer {
         self.lock().pop()
     }
 
-    /// A batch sets out with `spans`, which took `pending_bytes` in the buffer and take
+    /// A batch sets out with `spans`, which counted as `pending_bytes` in the buffer and take
     /// `batch_bytes` now; the blocks they were in are done with.
     fn send(
         &self,

@@ -19,7 +19,7 @@ pub(super) struct Plan {
     limit_spans: usize,
     /// At least the bytes of the batch.
     bound_bytes: usize,
-    /// What is planned, as it stands in the buffer.
+    /// What is planned: spans with their keys and lengths.
     extent: Extent,
 }
 
@@ -82,7 +82,7 @@ impl Plan {
                 *known = Some(group);
             }
             self.bound_bytes += new_bytes + taken.bytes;
-            self.extent = self.extent.and(taken);
+            self.extent = self.extent.plus(taken);
             if let Some(group) = self.groups.get_mut(group) {
                 group.span_bytes += taken.bytes;
             }
@@ -105,7 +105,7 @@ impl Plan {
         self.extent.spans
     }
 
-    /// What they take in the buffer.
+    /// What they take with their keys and lengths.
     pub(super) const fn pending_bytes(&self) -> usize {
         self.extent.bytes
     }
@@ -134,6 +134,10 @@ impl Plan {
             }
             taken = more;
         }
+        debug_assert!(
+            self.extent.spans + taken.spans > 0,
+            "a batch has one span at least"
+        );
         taken
     }
 

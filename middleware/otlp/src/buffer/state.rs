@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use super::block::{Block, KnownScopes, Scope, most_len, scope_bytes};
+use super::block::{Block, KnownScopes, Scope, room_for, scope_bytes};
 use super::{Ledger, Limits, Loss, Lost, Snapshot};
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
@@ -17,7 +17,7 @@ pub(super) struct State {
     ledger: Ledger,
     /// Memory of all blocks: queued, spare and being drained.
     block_bytes: usize,
-    /// Encoded spans that are in no batch yet.
+    /// Encoded spans that are in no batch yet, with their keys and lengths.
     pending_bytes: usize,
     /// Batches on their way.
     in_flight_bytes: usize,
@@ -65,7 +65,7 @@ impl State {
                 placed.shut = loss == Loss::BufferFull
                     && !was_empty
                     && !self.keep_newest
-                    && most_len(span.len()) <= limits.block_bytes();
+                    && room_for(span.len()) <= limits.block_bytes();
             }
         }
         let due = placed.shut || limits.is_batch(self.pending_bytes, self.ledger.held);
@@ -126,9 +126,9 @@ impl State {
     }
 
     fn new_block(&mut self, limits: &Limits, span: &[u8]) -> Result<Block, Loss> {
-        let most = most_len(span.len());
+        let room = room_for(span.len());
         let size = limits.block_bytes();
-        if most <= size {
+        if room <= size {
             if let Some(block) = self.spare.pop() {
                 return Ok(block);
             }
@@ -143,9 +143,10 @@ impl State {
             self.block_bytes += size;
             return Ok(Block::new(size, size));
         }
-        // A block of its own. While its batch is formed the span is held twice.
-        let needed = most.saturating_mul(2);
-        if needed > limits.capacity_bytes() || u32::try_from(most).is_err() {
+        // A block of its own. While its batch is formed the span is held twice. The head of its
+        // series has 32 bits for its length.
+        let needed = room.saturating_mul(2);
+        if needed > limits.capacity_bytes() || u32::try_from(room).is_err() {
             return Err(Loss::TooLarge);
         }
         while !self.has_room(limits, needed) {
@@ -156,7 +157,7 @@ impl State {
             }
         }
         self.block_bytes += needed;
-        Ok(Block::new(most, needed))
+        Ok(Block::new(room, needed))
     }
 
     /// Gives up the oldest block, where that is allowed; says whether it did.

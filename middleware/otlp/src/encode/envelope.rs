@@ -2,7 +2,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 
 use super::attribute::{attributes_len, put_attribute, put_str, str_len};
-use crate::wire::{MAX_LEN_LEN, put_len};
+use crate::wire::{NESTING_BYTES, put_len};
 
 /// What a `ResourceSpans` or a `ScopeSpans` holds besides its content.
 ///
@@ -69,6 +69,5 @@ pub(crate) fn scope_len(scope: &InstrumentationScope) -> usize {
     ];
     texts.into_iter().map(str_len).sum::<usize>()
         + attributes_len(scope.attributes())
-        + 1
-        + MAX_LEN_LEN
+        + NESTING_BYTES
 }

@@ -13,7 +13,8 @@ mod write;
 
 pub use self::read::{Field, MAX_DEPTH, Malformed, Payload, Reader};
 pub use self::write::{
-    MAX_LEN_LEN, NESTING_BYTES, Run, nested_len, put_key, put_len, put_varint, varint_len,
+    MAX_LEN_LEN, NESTING_BYTES, Run, nested_len, put_key, put_len, put_len_at_once, put_varint,
+    varint_len,
 };
 
 /// How a field's payload is laid out: the low three bits of its key.

@@ -38,6 +38,19 @@ pub fn put_len(out: &mut Vec<u8>, field: u32, len: usize) {
     put_varint(out, len as u64);
 }
 
+/// [`put_len`] for payloads that mostly have from 128 bytes to 16 KiB: what stands before those takes three bytes, for which
+/// one look at whether there is room is enough.
+#[inline]
+pub fn put_len_at_once(out: &mut Vec<u8>, field: u32, len: usize) {
+    match len {
+        0x80..0x4000 if field < 16 => {
+            let key = (field << 3 | wire_type::LEN) as u8;
+            out.extend_from_slice(&[key, len as u8 | 0x80, (len >> 7) as u8]);
+        }
+        _ => put_len(out, field, len),
+    }
+}
+
 /// A run of bytes whose length is known when the program is compiled, put together on the stack: one look at whether
 /// there is room in a vector is enough for all of them.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +100,7 @@ impl<const N: usize> Default for Run<N> {
 /// The bytes that a length can take as a varint: protobuf messages end at 2 GiB.
 pub const MAX_LEN_LEN: usize = 5;
 
-/// At most what stands before a nested message: its key and its length.
+/// At most what stands before a payload of a field below 16: its key and its length.
 pub const NESTING_BYTES: usize = 1 + MAX_LEN_LEN;
 
 #[cfg(test)]
@@ -119,6 +132,18 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(varint_len(value), out.len(), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_and_lengths_are_the_same_at_once() {
+        for field in [1, 2, 15, 16, 3000] {
+            for len in [0, 1, 0x7f, 0x80, 0x81, 0xff, 0x100, 0x3fff, 0x4000, 1 << 31] {
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                put_len(&mut one, field, len);
+                put_len_at_once(&mut other, field, len);
+                assert_eq!(one, other, "{field}: {len}");
             }
         }
     }
