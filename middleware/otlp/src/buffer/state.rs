@@ -99,7 +99,14 @@ impl State {
         }
         let block = self.new_block(limits, span)?;
         self.queue.push_back(block);
-        self.place_in_last(limits, scope, span)
+        let placed = self.place_in_last(limits, scope, span);
+        if placed.is_err()
+            && let Some(block) = self.queue.pop_back()
+        {
+            // There is no room for its scope: an empty block is nobody's reason to drain the queue.
+            self.recycle(limits, block);
+        }
+        placed
     }
 
     /// Appends to the last block, whose room is known and which has not seen `scope`.

@@ -322,6 +322,25 @@ fn a_span_larger_than_a_batch_goes_alone() {
 }
 
 #[test]
+fn a_span_whose_scope_has_no_room_leaves_nothing_behind() {
+    let (processor, exporter) = Exporter::builder()
+        .transport(Scripted::accepting())
+        .buffer_bytes(256 << 10)
+        .batch_bytes(4 << 10)
+        .build()
+        .unwrap();
+    let mut refused = large(0, 60 << 10);
+    refused.instrumentation_scope = InstrumentationScope::builder("s".repeat(300 << 10)).build();
+    processor.on_end(refused);
+    let stats = exporter.stats();
+    assert_eq!((stats.dropped.buffer_full, stats.buffer_bytes), (1, 0));
+    // It takes most of the buffer.
+    processor.on_end(large(1, 100 << 10));
+    exporter.blocking_flush(LONG).unwrap();
+    assert_eq!(exporter.stats().exported, 1);
+}
+
+#[test]
 fn a_span_larger_than_the_buffer_is_dropped_alone() {
     let transport = Scripted::accepting();
     let (processor, exporter) = Exporter::builder()
