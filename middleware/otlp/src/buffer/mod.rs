@@ -16,6 +16,7 @@ mod block;
 mod drain;
 mod ledger;
 mod plan;
+mod scope;
 mod scratch;
 mod state;
 
@@ -29,7 +30,8 @@ use tokio::sync::Notify;
 pub(crate) use self::drain::Drain;
 pub(crate) use self::ledger::{Ledger, Loss, Lost};
 
-use self::block::{Block, Scope};
+use self::block::Block;
+use self::scope::Scope;
 use self::state::{Placed, State};
 
 /// The limits of a [`Buffer`].

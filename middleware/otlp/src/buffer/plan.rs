@@ -4,7 +4,8 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 
 use super::Limits;
-use super::block::{Block, Extent, Position, Series, same_scope};
+use super::block::{Block, Extent, Position, Series};
+use super::scope::same_scope;
 use crate::encode::Envelope;
 use crate::wire::{NESTING_BYTES, Reader, nested_len, put_len};
 

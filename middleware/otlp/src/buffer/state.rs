@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
-use super::block::{Block, KnownScopes, Scope, room_for, scope_bytes};
+use super::block::{Block, room_for};
+use super::scope::{KnownScopes, Scope, scope_bytes};
 use super::{Ledger, Limits, Loss, Lost, Snapshot};
 
 /// What the lock of a [`Buffer`](super::Buffer) guards.
